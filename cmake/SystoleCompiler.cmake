@@ -1,0 +1,22 @@
+# Warnings are errors; every target of the project links to systole_options.
+add_library(systole_options INTERFACE)
+target_compile_options(systole_options INTERFACE
+  -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Werror)
+target_compile_definitions(systole_options INTERFACE
+  $<$<NOT:$<CONFIG:Release>>:_GLIBCXX_ASSERTIONS> FMT_HEADER_ONLY=0)
+target_include_directories(systole_options INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/generated)
+
+find_program(SYSTOLE_MOLD mold)
+if(SYSTOLE_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_link_options(systole_options INTERFACE -fuse-ld=mold)
+endif()
+if(SYSTOLE_SANITIZE)
+  target_compile_options(systole_options INTERFACE -fsanitize=${SYSTOLE_SANITIZE} -fno-omit-frame-pointer
+    $<$<BOOL:${SYSTOLE_FUZZ}>:-fsanitize=fuzzer-no-link>)
+  target_link_options(systole_options INTERFACE -fsanitize=${SYSTOLE_SANITIZE})
+endif()
+
+find_program(SYSTOLE_CCACHE ccache)
+if(SYSTOLE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${SYSTOLE_CCACHE})
+endif()
