@@ -20,6 +20,9 @@ namespace systole::rules {
 /// Looks a name up; empty if there is no such thing. The view must live until evaluation ends.
 using Lookup = std::function<std::optional<std::string_view>(std::string_view name)>;
 
+/// Finds the element that an id-ref of an element of that name points to; null if there is none.
+using ResolveRef = std::function<const xml::Node*(std::string_view element_name, std::string_view id)>;
+
 /// What conditions are compared with. A part that is absent makes conditions that need it fail (an `expression`
 /// without node attributes, `rsc_expression` without a resource, `op_expression` without an operation), as
 /// documented for the places where such conditions can't be used.
@@ -40,6 +43,7 @@ struct Input {
     };
     std::optional<Resource> resource;
     std::optional<Operation> operation;
+    ResolveRef resolve;  ///< for rules that are only an id-ref; without it such a rule is invalid
 };
 
 enum class Outcome : std::uint8_t {

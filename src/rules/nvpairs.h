@@ -19,9 +19,6 @@ namespace systole::rules {
 /// Ordered, as it is printed and digested in the order of names.
 using NameValues = std::map<std::string, std::string, std::less<>>;
 
-/// Finds the element that an id-ref of element `name` points to; null if there is none.
-using ResolveRef = std::function<const xml::Node*(std::string_view element_name, std::string_view id)>;
-
 struct UnpackOptions {
     std::string_view first_id;  ///< the set of this id goes before all others (cib-bootstrap-options)
     bool overwrite = false;     ///< later sets, and sets as against what is in `values` already, win
