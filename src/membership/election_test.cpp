@@ -33,7 +33,7 @@ INSTANTIATE_TEST_SUITE_P(All, Rules,
                                          Case{"GreaterAgeWins", "3.16.1", 6, Verdict::kLost},
                                          Case{"SmallerAgeLoses", "3.16.1", 4, Verdict::kCall},
                                          Case{"FirstNameWins", "3.16.1", 5, Verdict::kCall}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& test) { return std::string(test.param.name); });
 
 TEST(Election, ElectedOnceEveryActiveMemberAnswered) {
     Election a(kA);
@@ -97,7 +97,7 @@ TEST(Election, MessagesKeepEveryField) {
 TEST(Election, OneWinnerWithinOneRoundTripWhateverTheAges) {
     for (unsigned seed = 1; seed <= 200; ++seed) {
         std::mt19937 random(seed);
-        const unsigned n = 1 + random() % 9;
+        const auto n = static_cast<unsigned>(1 + random() % 9);
         std::set<NodeId> active;
         std::map<NodeId, wire::NodeRef> refs;
         std::map<NodeId, Election> elections;

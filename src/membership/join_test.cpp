@@ -60,7 +60,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"NotActive",
                 {.join_id = 1, .active = false, .feature_set = "3.16.1", .version = CibVersion{}},
                 JoinBoard::Answer::kRefused}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 TEST(JoinMember, FollowsOneDc) {
     JoinMember member;
