@@ -279,25 +279,28 @@ Edit create(const NodePtr& cib, const Request& request, Editing& editing) {
     if (!input) return failed(rc::kInvalid, "the request has no data");
     if (is_all(request.section) || input->is("cib")) return modify(cib, request, editing);
     NodePtr result = cib;
-    const Path section = section_for_change(result, request.section, editing);
+    const auto section = find_section(*cib, request.section);
     std::vector<NodePtr> objects;
     if (input->name() == request.section)
         objects.assign(input->children().begin(), input->children().end());
     else
         objects.push_back(input);
     for (const NodePtr& object : objects) {
-        const Node& parent = *xml::node_at(*result, section);
         if (!object->is_element() && !(editing.release.objects_rebuilt && object->kind() == xml::Kind::kComment))
             continue;
+        if (!section)
+            return failed(rc::kInvalid, fmt::format("there is no section '{}'", request.section),
+                          failed_update(*object, request.op_text, rc::kInvalid, editing.release));
+        const Node& parent = *xml::node_at(*result, *section);
         const bool exists = std::ranges::any_of(parent.children(), [&](const NodePtr& c) {
-            return c->is(object->name()) && (!object->has("id") || c->id() == object->id());
+            return c->name() == object->name() && (!object->has("id") || c->id() == object->id());
         });
         if (exists)
             return failed(rc::kExists,
                           fmt::format("{} exists already in section '{}'", label(*object), request.section),
                           failed_update(*object, request.op_text, rc::kExists, editing.release));
-        NodePtr made = created_object(object, place_of(*result, section), editing);
-        result = xml::append_at(result, section, std::move(made));
+        NodePtr made = created_object(object, place_of(*result, *section), editing);
+        result = xml::append_at(result, *section, std::move(made));
     }
     return done(std::move(result));
 }
@@ -331,8 +334,10 @@ Edit replace(const NodePtr& cib, const Request& request, Editing& editing) {
         found = xml::find_element(*cib, *start, input->name(), id, true);
     }
     if (!found) return failed(rc::kNotFound, fmt::format("no {} in section '{}'", label(*input), request.section));
-    if (xml::deep_equal(*xml::node_at(*cib, *found), *input)) return done(cib);
-    editing.mark(place_of(*cib, *found).config);
+    const Node& old = *xml::node_at(*cib, *found);
+    if (xml::deep_equal(old, *input)) return done(cib);
+    // Older releases compare the two only if their ids are the same, and else see no change.
+    if (!editing.release.copies_uncounted || old.id() == input->id()) editing.mark(place_of(*cib, *found).config);
     return done(xml::replace_at(cib, *found, input));
 }
 

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 
 #include "base/text.h"
 #include "cib/rc.h"
-#include "xml/edit.h"
 #include "xml/write.h"
 
 namespace systole::cib {
@@ -135,27 +135,35 @@ private:
             const auto found = olds.find(key(node));
             if (found != olds.end()) pair(found->second, n);
         }
-        // A path without an id means the first of that name, so a changed element must not have a twin outside the
-        // compared range either.
-        const auto has_twin_outside = [&](std::span<const NodePtr> all, const Key& wanted) {
-            for (std::size_t i = 0; i < all.size(); ++i) {
-                const bool outside = i < head || i >= all.size() - tail;
-                if (outside && all[i]->is_element() && key(*all[i]) == wanted) return true;
+        // A path step with an id means the first child of that name and id, one without the first of that name whatever
+        // its id. So what may differ must not have such a twin, outside the compared range either.
+        const auto count_twins = [&p](std::span<const NodePtr> all, std::size_t first, std::size_t last) {
+            std::map<std::string_view, int> names;
+            std::map<Key, int> keys;
+            for (const NodePtr& c : all) {
+                if (!c->is_element()) continue;
+                ++names[c->name()];
+                ++keys[{c->name(), c->id()}];
             }
-            return false;
+            for (std::size_t i = first; i < last; ++i) {
+                if (!all[i]->is_element()) continue;
+                const bool twin =
+                    all[i]->has("id") ? keys[{all[i]->name(), all[i]->id()}] > 1 : names[all[i]->name()] > 1;
+                p.ambiguous = p.ambiguous || twin;
+            }
         };
-        const bool small_change = olds.size() + news.size() <= 64;
-        if (small_change) {
-            for (const auto& [k, index] : olds) p.ambiguous = p.ambiguous || has_twin_outside(before, k);
-            for (const Key& k : news) p.ambiguous = p.ambiguous || has_twin_outside(after, k);
-        } else {
-            std::set<Key> seen;
-            for (const NodePtr& c : before)
-                p.ambiguous = p.ambiguous || (c->is_element() && !seen.insert(key(*c)).second);
-            seen.clear();
-            for (const NodePtr& c : after)
-                p.ambiguous = p.ambiguous || (c->is_element() && !seen.insert(key(*c)).second);
-        }
+        const auto check_twins = [&](std::span<const NodePtr> all) {
+            const std::size_t last = all.size() - tail;
+            if (last - head == 1 && all[head]->is_element() && all[head]->has("id")) {  // the usual change
+                const Key wanted{all[head]->name(), all[head]->id()};
+                for (std::size_t i = 0; i < all.size(); ++i)
+                    if (i != head && all[i]->is(wanted.first) && all[i]->id() == wanted.second) p.ambiguous = true;
+                return;
+            }
+            if (last > head) count_twins(all, head, last);
+        };
+        check_twins(before);
+        check_twins(after);
         return p;
     }
 
@@ -267,110 +275,175 @@ std::optional<std::vector<Step>> parse_path(std::string_view path) {
     return steps;
 }
 
-std::optional<std::size_t> find_child(const Node& parent, const Step& step, std::optional<std::size_t> position) {
-    const auto children = parent.children();
-    for (std::size_t i = 0; i < children.size(); ++i) {
-        const Node& c = *children[i];
-        if (c.name() != step.name) continue;
-        if (step.has_id && c.id() != step.id) continue;
-        if (c.kind() == xml::Kind::kComment && position && *position != i) continue;
-        return i;
-    }
-    return std::nullopt;
-}
-
-std::optional<xml::Path> resolve(const Node& root, std::string_view path, std::optional<std::size_t> position = {}) {
-    const auto steps = parse_path(path);
-    if (!steps || steps->empty() || !root.is(steps->front().name)) return std::nullopt;
-    if (steps->front().has_id && root.id() != steps->front().id) return std::nullopt;
-    xml::Path result;
-    const Node* node = &root;
-    for (std::size_t i = 1; i < steps->size(); ++i) {
-        const auto index = find_child(*node, (*steps)[i], position);
-        if (!index) return std::nullopt;
-        result.push_back(static_cast<std::uint32_t>(*index));
-        node = node->children()[*index].get();
-    }
-    return result;
-}
-
 std::optional<std::size_t> position_of(const Node& change) {
     const auto value = parse_integer(change.get("position"));
     if (!value || *value < 0) return std::nullopt;
     return static_cast<std::size_t>(*value);
 }
 
+/// A tree that is being patched: nodes keep their identity while they change and move, as ids need not be unique. Only
+/// the parts that changes lead to are unfolded; the rest stays the shared original.
+class Draft {
+public:
+    explicit Draft(NodePtr original) : original_(std::move(original)) {}
+
+    [[nodiscard]] std::string_view name() const { return original_->name(); }
+    [[nodiscard]] std::string_view id() const {
+        return attributes_ ? attributes_->id() : original_->is_element() ? original_->id() : std::string_view{};
+    }
+    [[nodiscard]] bool is_comment() const { return original_->kind() == xml::Kind::kComment; }
+    [[nodiscard]] Draft* parent() const { return parent_; }
+
+    std::vector<std::unique_ptr<Draft>>& children() {
+        if (!unfolded_) {
+            unfolded_ = true;
+            children_.reserve(original_->children().size());
+            for (const NodePtr& c : original_->children()) add(children_.size(), std::make_unique<Draft>(c));
+        }
+        return children_;
+    }
+    void add(std::size_t index, std::unique_ptr<Draft> child) {
+        children();
+        child->parent_ = this;
+        const std::size_t at = std::min(index, children_.size());
+        children_.insert(children_.begin() + static_cast<std::ptrdiff_t>(at), std::move(child));
+    }
+    std::unique_ptr<Draft> take(std::size_t index) {
+        std::unique_ptr<Draft> taken = std::move(children()[index]);
+        children_.erase(children_.begin() + static_cast<std::ptrdiff_t>(index));
+        taken->parent_ = nullptr;
+        return taken;
+    }
+    [[nodiscard]] std::size_t index() const {
+        const auto& siblings = parent_->children_;
+        return static_cast<std::size_t>(std::ranges::find(siblings, this, [](const auto& c) { return c.get(); }) -
+                                        siblings.begin());
+    }
+    void set_attributes(NodePtr from) { attributes_ = std::move(from); }
+
+    [[nodiscard]] NodePtr finished() const {
+        if (!attributes_ && !unfolded_) return original_;
+        Builder copy(attributes_ ? *attributes_ : *original_);
+        if (attributes_) copy.rename(original_->name());
+        copy.clear_children();
+        copy.reserve(0, unfolded_ ? children_.size() : original_->children().size());
+        bool same = !attributes_ && unfolded_ && children_.size() == original_->children().size();
+        if (unfolded_) {
+            for (const auto& c : children_) {
+                NodePtr done = c->finished();
+                same = same && done == original_->children()[copy.children().size()];
+                copy.add(std::move(done));
+            }
+        } else {
+            for (const NodePtr& c : original_->children()) copy.add(c);
+        }
+        return same ? original_ : std::move(copy).build();
+    }
+
+private:
+    NodePtr original_;
+    NodePtr attributes_;  // an element whose attributes count instead of the original's
+    bool unfolded_ = false;
+    Draft* parent_ = nullptr;
+    std::vector<std::unique_ptr<Draft>> children_;
+};
+
 class Applier {
 public:
-    explicit Applier(NodePtr cib) : cib_(std::move(cib)) {}
+    explicit Applier(const NodePtr& cib) : root_(cib) {}
     std::string trouble;  // the first one
 
     NodePtr run(const Node& patchset) {
         for (const NodePtr& change : patchset.children())
             if (change->is("change")) first_pass(*change);
-        std::ranges::stable_sort(later_, {}, [](const Node* c) { return position_of(*c).value_or(~std::size_t{0}); });
-        for (const Node* change : later_) second_pass(*change);
-        return cib_;
+        std::ranges::stable_sort(later_, {}, &Later::position);
+        for (const Later& later : later_) second_pass(later);
+        return root_.finished();
     }
 
 private:
+    struct Later {
+        const Node* change;
+        Draft* place;  // the parent of what is created; what moves
+        std::size_t position;
+    };
+
     void note(const Node& change, std::string_view problem) {
         if (trouble.empty())
             trouble = fmt::format("{} of '{}': {}", change.get("operation"), change.get("path"), problem);
     }
+    Draft* resolve(std::string_view path, std::optional<std::size_t> position) {
+        const auto steps = parse_path(path);
+        if (!steps || steps->empty() || root_.name() != steps->front().name) return nullptr;
+        if (steps->front().has_id && root_.id() != steps->front().id) return nullptr;
+        Draft* at = &root_;
+        for (std::size_t i = 1; i < steps->size() && at != nullptr; ++i) at = find_child(*at, (*steps)[i], position);
+        return at;
+    }
+    static Draft* find_child(Draft& parent, const Step& step, std::optional<std::size_t> position) {
+        auto& children = parent.children();
+        for (std::size_t i = 0; i < children.size(); ++i) {
+            const Draft& c = *children[i];
+            if (c.name() != step.name || (step.has_id && c.id() != step.id)) continue;
+            if (c.is_comment() && position && *position != i) continue;
+            return children[i].get();
+        }
+        return nullptr;
+    }
     void first_pass(const Node& change) {
         const std::string_view operation = change.get("operation");
         if (operation.empty()) return;  // never seen, and nothing to do
-        const std::string_view path = change.get("path");
-        const auto place = resolve(*cib_, path, operation == "delete" ? position_of(change) : std::nullopt);
+        Draft* place = resolve(change.get("path"), operation == "delete" ? position_of(change) : std::nullopt);
         if (operation == "delete") {
-            if (place && !place->empty()) cib_ = xml::remove_at(cib_, *place);
+            if (place != nullptr && place->parent() != nullptr) {
+                std::unique_ptr<Draft> gone = place->parent()->take(place->index());
+                std::erase_if(later_, [&](const Later& l) { return is_within(l.place, gone.get()); });
+            }
             return;
         }
-        if (!place) {
+        if (place == nullptr) {
             note(change, "there is no such place");
         } else if (operation == "create") {
-            later_.push_back(&change);
+            later_.push_back({&change, place, position_of(change).value_or(kEnd)});
         } else if (operation == "move") {
-            later_.push_back(&change);
-            if (place->empty()) return note(change, "the root can't move");
-            const NodePtr moved = xml::node_at(*cib_, *place)->share();
-            cib_ = xml::append_at(xml::remove_at(cib_, *place), parent_of(*place), moved);
+            Draft* parent = place->parent();
+            if (parent == nullptr) return note(change, "the root can't move");
+            parent->add(kEnd, parent->take(place->index()));
+            later_.push_back({&change, place, position_of(change).value_or(kEnd)});
         } else if (operation == "modify") {
             const Node* result = change.child("change-result");
-            const Node* attributes = result == nullptr ? nullptr : result->first_element();
-            if (attributes == nullptr) return note(change, "it brings no result");
-            Builder copy(*xml::node_at(*cib_, *place));
-            copy.clear_attributes();
-            for (const xml::Attribute& a : attributes->attributes()) copy.append_attribute(a.name, a.value);
-            cib_ = xml::replace_at(cib_, *place, std::move(copy).build());
+            NodePtr attributes = result == nullptr ? NodePtr{} : result->first_element_ptr();
+            if (!attributes) return note(change, "it brings no result");
+            place->set_attributes(std::move(attributes));
         } else {
             note(change, "this operation is unknown");
         }
     }
-    void second_pass(const Node& change) {
-        const auto place = resolve(*cib_, change.get("path"));
-        if (!place) return note(change, "there is no such place any more");
-        const std::size_t position = position_of(change).value_or(~std::size_t{0});
-        if (change.get("operation") == "create") {
-            const NodePtr object = change.children().empty() ? NodePtr{} : change.children().front();
-            if (!object) return note(change, "it brings no object");
-            cib_ = xml::insert_at(cib_, *place, position, object);
+    static bool is_within(const Draft* node, const Draft* subtree) {
+        for (; node != nullptr; node = node->parent())
+            if (node == subtree) return true;
+        return false;
+    }
+    void second_pass(const Later& later) {
+        if (later.change->get("operation") == "create") {
+            const NodePtr object = later.change->children().empty() ? NodePtr{} : later.change->children().front();
+            if (!object) return note(*later.change, "it brings no object");
+            later.place->add(later.position, std::make_unique<Draft>(object));
             return;
         }
-        if (place->empty() || place->back() == position) return;
-        const NodePtr moved = xml::node_at(*cib_, *place)->share();
+        Draft* parent = later.place->parent();
+        const std::size_t index = later.place->index();
+        if (index == later.position) return;
         // Taken out first, the place it goes to is the same for both directions.
-        const NodePtr without = xml::remove_at(cib_, *place);
-        const xml::PathView parent = parent_of(*place);
-        if (position > xml::node_at(*without, parent)->children().size())
-            return note(change, fmt::format("there is no position {}", position));
-        cib_ = xml::insert_at(without, parent, position, moved);
+        std::unique_ptr<Draft> moved = parent->take(index);
+        if (later.position > parent->children().size())
+            note(*later.change, fmt::format("there is no position {}", later.position));
+        parent->add(later.position, std::move(moved));
     }
-    static xml::PathView parent_of(const xml::Path& path) { return xml::PathView(path).first(path.size() - 1); }
 
-    NodePtr cib_;
-    std::vector<const Node*> later_;
+    static constexpr std::size_t kEnd = ~std::size_t{0};
+    Draft root_;
+    std::vector<Later> later_;
 };
 
 long long part(const Node* version, const char* name, long long fallback) {

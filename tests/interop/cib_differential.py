@@ -46,12 +46,19 @@ def section(rng, name, count=4):
     return f"<{name}>{content}</{name}>" if content else f"<{name}/>"
 
 
+def plain(text):
+    """Without score expressions: a CIB that has seen an operation has none left."""
+    for name in ("value", "name", "score", "type"):
+        text = text.replace(f'"{name}++"', '"2"').replace(f'"{name}+=3"', '"3"')
+    return text
+
+
 def cib(rng, version=None):
     version = version or (1, rng.randint(1, 9), rng.randint(0, 9))
     optional = [s for s in ("rsc_defaults", "tags") if rng.random() < 0.5]
     config = "".join(section(rng, s) for s in ["crm_config", "nodes", "resources", "constraints"] + optional)
-    return (f'<cib crm_feature_set="3.16.1" validate-with="none" admin_epoch="{version[0]}" epoch="{version[1]}" '
-            f'num_updates="{version[2]}"><configuration>{config}</configuration>{section(rng, "status")}</cib>')
+    return plain(f'<cib crm_feature_set="3.16.1" validate-with="none" admin_epoch="{version[0]}" epoch="{version[1]}" '
+                 f'num_updates="{version[2]}"><configuration>{config}</configuration>{section(rng, "status")}</cib>')
 
 
 def xpath(rng):
@@ -119,6 +126,19 @@ def mutate(rng, text):
     return ET.tostring(root, encoding="unicode").replace(" />", "/>")
 
 
+def has_twins(text):
+    """Siblings that no path can tell apart: the reference compares such CIBs wrongly. No schema allows them."""
+    def visit(n):
+        seen = set()
+        for c in n.childNodes:
+            key = (c.nodeName, c.getAttribute("id")) if c.nodeType == c.ELEMENT_NODE else (c.nodeName, c.data)
+            if key in seen or (c.nodeType == c.ELEMENT_NODE and visit(c)):
+                return True
+            seen.add(key)
+        return False
+    return visit(xml.dom.minidom.parseString(text).documentElement)
+
+
 def walk(text):
     out = []
 
@@ -166,6 +186,13 @@ def reference(before, op, where, options, data, folder):
         return done.returncode, flat(f.read()), flat(done.stdout), command
 
 
+def difference(kind, ours, wanted):
+    """Where two one-line documents part, with what surrounds it."""
+    at = next((i for i, (a, b) in enumerate(zip(ours, wanted)) if a != b), min(len(ours), len(wanted)))
+    begin = max(0, at - 60)
+    return f"{kind} at {at}:\n     ours ...{ours[begin:at + 80]}\n     ref  ...{wanted[begin:at + 80]}"
+
+
 def crm_diff(before, after, folder):
     names = []
     for name, text in (("old.xml", before), ("new.xml", after)):
@@ -196,10 +223,14 @@ def main():
             rng = random.Random(args.seed * 1000003 + number)
             before, op, where, options, data = case(rng)
             if op == "patch":
+                if has_twins(before) or has_twins(data):
+                    continue
                 data = crm_diff(before, data, folder)
                 if not data:
                     continue
             status, after, answer, command = reference(before, op, where, options, data, folder)
+            if status < 0:
+                continue  # the reference crashed
             name = "cib_apply_diff" if op == "patch" else "cib_" + op
             driver.stdin.write(SEP.join([before, name, where, str(options), data]) + "\n")
             driver.stdin.flush()
@@ -210,14 +241,16 @@ def main():
             if str(status) != ours[0]:
                 problems.append(f"exit status {ours[0]}, expected {status}")
             if flat(after) != ours[1]:
-                problems.append(f"CIB:\n   ours {ours[1]}\n   ref  {flat(after)}")
+                problems.append(difference("CIB", ours[1], flat(after)))
             if op == "query" and status == 0 and not options & OPTIONS["xpath_address"] and answer != ours[2]:
-                problems.append(f"answer:\n   ours {ours[2]}\n   ref  {answer}")
+                problems.append(difference("answer", ours[2], answer))
             if len(ours) > 4 and ours[4] not in ("-", "same"):
                 problems.append(f"our patchset {ours[4]}\n   {ours[3]}")
             if problems:
                 wrong += 1
-                print(f"case {number}: {' '.join(command)}\n   CIB  {before}\n  " + "\n  ".join(problems))
+                print(f"case {number}: {' '.join(command)}\n  " + "\n  ".join(problems))
+                if args.only is not None:
+                    print(f"   CIB  {before}")
     driver.stdin.close()
     driver.wait()
     print(f"{compared} cases ({', '.join(f'{k} {v}' for k, v in sorted(kinds.items()))}), {wrong} differ")
