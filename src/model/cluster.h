@@ -114,6 +114,14 @@ struct Node {
     const xml::Node* config = nullptr;
     const xml::Node* state = nullptr;
 
+    /// Fail counts and times from the attributes, by resource as written and without instance number.
+    struct FailRecord {
+        Score count{};
+        std::int64_t last_failure = 0;
+    };
+    mutable std::optional<std::unordered_map<std::string, FailRecord>> fail_exact, fail_base;
+    std::unordered_map<std::string_view, const xml::Node*> history;  ///< lrm_resource by id
+
     [[nodiscard]] bool is_cluster_node() const { return !remote_kind; }
     /// A guest or bundle node: its connection lives in a container (or virtual machine).
     [[nodiscard]] bool is_guest() const;
@@ -225,8 +233,22 @@ struct Resource {
     std::vector<Node*> dangling_migration_sources;
     std::string pending_action;
     Node* pending_node = nullptr;
-    Node* lock_node = nullptr;  ///< shutdown-lock
+    Node* assigned_node = nullptr;  ///< where the scheduler puts it; null in a mere reading
+    Node* lock_node = nullptr;      ///< shutdown-lock
     std::int64_t lock_time = 0;
+
+    /// Answers that are asked for often; filled on the way.
+    struct Cache {
+        struct Meta {
+            const xml::Node* config;
+            std::string task;
+            Duration interval;
+            std::shared_ptr<const NameValues> values;
+        };
+        std::vector<Meta> operation_meta;
+        std::unordered_map<const Node*, std::shared_ptr<const NameValues>> parameters;
+        std::optional<bool> parameters_vary;  ///< rules make them differ from node to node
+    } cache;
 
     std::unique_ptr<CloneData> clone;
     std::unique_ptr<GroupData> group;
@@ -379,10 +401,11 @@ struct Cluster {
     void set_history_id(Resource& resource, std::string id);
 };
 
-/// The node's own attribute, or its host's if `target` is "host" and it is a guest node. `assigned_host` is the host
-/// that the container is planned for, if that is what counts; else where it is active.
+/// The node's own attribute, or its host's if `target` is "host" and it is a guest node: the host that its container
+/// is planned for, or is active on.
+enum class Host : std::uint8_t { kCurrent, kAssigned };
 std::optional<std::string_view> attribute_of(const Node& node, std::string_view name, std::string_view target = {},
-                                             const Node* assigned_host = nullptr, bool use_assigned = false);
+                                             Host host = Host::kCurrent);
 
 /// Makes a node unclean (or its guest's container failed) because `reason`, and asks for fencing.
 void fence_node(Cluster& cluster, Node& node, std::string reason, bool priority_delay);
