@@ -24,8 +24,8 @@
 namespace systole::runtime {
 
 struct IpcClientOptions {
-    std::optional<std::string> prefix;       ///< of the service's name; default: $SYSTOLE_IPC_PREFIX
-    std::uint32_t buffer_size = 128 * 1024;  ///< bytes; the server may enforce more
+    std::optional<std::string> prefix;                         ///< of the service's name; default: $SYSTOLE_IPC_PREFIX
+    std::uint32_t buffer_size = 128 * 1024;                    ///< bytes; the server may enforce more
     wire::HeaderLayout layout = wire::HeaderLayout::kClassic;  ///< $SYSTOLE_IPC_LAYOUT=multipart changes the default
     bool check_server = true;  ///< its user must be root, hacluster, or (with a prefix) this process' own
 };
