@@ -70,7 +70,7 @@ struct IpcServer::Impl {
         std::size_t buffer_size{};
         Queue events, responses;
         std::size_t queue_max{};
-        std::size_t backlog{};     // events waiting at the last check; 0: none yet
+        std::size_t backlog{};  // events waiting at the last check; 0: none yet
         Instant backlog_checked{};
     };
 
@@ -85,6 +85,7 @@ struct IpcServer::Impl {
     Handlers handlers;
     QbAdapter adapter;
     std::map<wire::Service, std::unique_ptr<ServiceState>> services;
+    std::vector<std::unique_ptr<ServiceState>> retired;  // libqb may hold a connection, and with it this, for longer
     std::map<std::uint64_t, std::unique_ptr<Connection>> connections;
     std::uint64_t client_next = 1;
     std::optional<uid_t> daemon_uid;
@@ -211,7 +212,8 @@ struct IpcServer::Impl {
         return 0;
     }
 
-    static void on_destroyed(qb_ipcs_connection_t* /*qb*/) {}
+    // on_closed has cleared the context of whatever was created; what is left was accepted and got no further.
+    static void on_destroyed(qb_ipcs_connection_t* qb) { delete static_cast<Accepted*>(qb_ipcs_context_get(qb)); }
 
     // ---- Requests ----
 
@@ -220,9 +222,8 @@ struct IpcServer::Impl {
         // The size is what the client wrote into the shared memory. Within the buffer's size the ring is mapped
         // wherever the message starts; beyond it the memory is not ours to read.
         if (size < wire::kIpcHeaderSize || size > connection.buffer_size) {
-            log(wire::Severity::kWarning,
-                fmt::format("{}: message of {} bytes dropped: the buffer has {}", connection.label, size,
-                            connection.buffer_size));
+            log(wire::Severity::kWarning, fmt::format("{}: message of {} bytes dropped: the buffer has {}",
+                                                      connection.label, size, connection.buffer_size));
             return;
         }
         // Copied before it is looked at: the client could still change it.
@@ -257,13 +258,13 @@ struct IpcServer::Impl {
 
     // ---- Replies and events ----
 
-    void enqueue(Connection& connection, bool as_event, std::int32_t id, std::uint32_t flags, const xml::Node& message) {
+    void enqueue(Connection& connection, bool as_event, std::int32_t id, std::uint32_t flags,
+                 const xml::Node& message) {
         if (connection.leaving) return;
         auto chunks = wire::encode_ipc(connection.layout, id, flags, xml::write(message), connection.buffer_size);
         if (!chunks) {
-            log(wire::Severity::kError,
-                fmt::format("{}: {} cannot be sent: {}", connection.label, as_event ? "event" : "response",
-                            chunks.error().what));
+            log(wire::Severity::kError, fmt::format("{}: {} cannot be sent: {}", connection.label,
+                                                    as_event ? "event" : "response", chunks.error().what));
             return;
         }
         Queue& queue = as_event ? connection.events : connection.responses;
@@ -291,8 +292,8 @@ struct IpcServer::Impl {
             }
             if (rc < 0) {
                 // The connection is broken; its end is about to be noticed, and nothing said now would arrive.
-                log(wire::Severity::kInfo, fmt::format("{}: not sent: {}", connection.label,
-                                                       std::strerror(static_cast<int>(-rc))));
+                log(wire::Severity::kInfo,
+                    fmt::format("{}: not sent: {}", connection.label, std::strerror(static_cast<int>(-rc))));
                 queue.chunks.clear();
                 queue.bytes = 0;
                 return;
@@ -373,15 +374,13 @@ Result<void> IpcServer::open(wire::Service service) {
                                               .connection_closed = &Impl::on_closed,
                                               .connection_destroyed = &Impl::on_destroyed};
     state->qb = qb_ipcs_create(name.c_str(), 0, QB_IPC_SHM, &callbacks);
-    if (state->qb == nullptr)
-        return fail(Errc::kIo, fmt::format("IPC service {}: {}", name, std::strerror(errno)));
+    if (state->qb == nullptr) return fail(Errc::kIo, fmt::format("IPC service {}: {}", name, std::strerror(errno)));
     auto poll_handlers = QbAdapter::handlers();
     qb_ipcs_service_context_set(state->qb, state.get());
     qb_ipcs_enforce_buffer_size(state->qb, impl_->options.buffer_size);
     qb_ipcs_poll_handlers_set(state->qb, &poll_handlers);
     // The fencer answers before others: nodes wait for it.
-    qb_ipcs_request_rate_limit(state->qb,
-                               service == wire::Service::kFencer ? QB_IPCS_RATE_FAST : QB_IPCS_RATE_NORMAL);
+    qb_ipcs_request_rate_limit(state->qb, service == wire::Service::kFencer ? QB_IPCS_RATE_FAST : QB_IPCS_RATE_NORMAL);
     const QbAdapter::Entry entry(impl_->adapter);
     if (const int rc = qb_ipcs_run(state->qb); rc < 0)
         return fail(rc == -EADDRINUSE ? Errc::kExists : Errc::kIo,
@@ -394,6 +393,7 @@ void IpcServer::close(wire::Service service) {
     const auto found = impl_->services.find(service);
     if (found == impl_->services.end()) return;
     impl_->destroy(*found->second);
+    impl_->retired.push_back(std::move(found->second));
     impl_->services.erase(found);
 }
 
