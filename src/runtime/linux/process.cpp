@@ -18,8 +18,8 @@
 #include <cstring>
 #include <fstream>
 #include <list>
-#include <memory>
 #include <map>
+#include <memory>
 #include <set>
 #include <sstream>
 
@@ -136,12 +136,6 @@ std::string group_name(const std::string& name) {
     return text;
 }
 
-/// Pids that some runner waits for: adopt_orphans() must not take their status away.
-std::set<pid_t>& awaited() {
-    static std::set<pid_t> pids;
-    return pids;
-}
-
 }  // namespace
 
 struct ProcessRunner::Impl {
@@ -157,11 +151,7 @@ struct ProcessRunner::Impl {
         ControlGroup group;
         bool timed_out = false, killed = false;
         Run(RunId number, const ProcessSpec& what, Done tell)
-            : id(number),
-              spec(what),
-              done(std::move(tell)),
-              output_text(what.output_max),
-              error_text(what.output_max) {
+            : id(number), spec(what), done(std::move(tell)), output_text(what.output_max), error_text(what.output_max) {
             spec.input.clear();
             spec.environment.clear();
         }
@@ -173,20 +163,37 @@ struct ProcessRunner::Impl {
     std::list<ControlGroup> populated;  ///< of ended runs: what they started lives on in them
     RunId last = 0;
     std::string mark_base;
+    Source orphans;
     std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 
     Impl(Loop& l, ProcessRunnerOptions o) : loop(l), options(std::move(o)) {
         mark_base = fmt::format("{}-{}", ::getpid(), loop.now().mono.time_since_epoch().count());
         remove_old_groups();
     }
-    ~Impl() {
-        for (const auto& [id, run] : runs) awaited().erase(run.pid);
+
+    Result<void> adopt_orphans() {
+        if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
+            return fail(Errc::kIo, fmt::format("cannot become the reaper of orphans: {}", std::strerror(errno)));
+        }
+        orphans = loop.on_signal(SIGCHLD, [this] { reap_orphans(); });
+        return {};
+    }
+
+    /// The runs' own children are waited for one by one; whoever else is a child of ours is an orphan.
+    void reap_orphans() const {
+        std::set<pid_t> own;
+        for (const auto& [id, run] : runs) own.insert(run.pid);
+        std::ifstream children(fmt::format("/proc/self/task/{}/children", ::getpid()));
+        for (pid_t pid = 0; children >> pid;) {
+            int status = 0;
+            if (!own.contains(pid)) ::waitpid(pid, &status, WNOHANG);
+        }
     }
 
     void log(wire::Severity severity, std::string text, const std::string& resource = {}) const {
         if (!options.log) return;
-        options.log(
-            wire::Log{.severity = severity, .text = std::move(text), .node = {}, .resource = resource, .transition = -1});
+        options.log(wire::Log{
+            .severity = severity, .text = std::move(text), .node = {}, .resource = resource, .transition = -1});
     }
 
     /// What an earlier process of ours left: those that are empty by now.
@@ -217,7 +224,8 @@ struct ProcessRunner::Impl {
     }
 
     static ProcessResult failure(ProcessResult::End end, std::string reason) {
-        return ProcessResult{.end = end, .exit_code = 0, .signal = 0, .output = {}, .error = {}, .reason = std::move(reason)};
+        return ProcessResult{
+            .end = end, .exit_code = 0, .signal = 0, .output = {}, .error = {}, .reason = std::move(reason)};
     }
 
     std::optional<ProcessResult> launch(Run& run, const ProcessSpec& spec) {
@@ -233,11 +241,13 @@ struct ProcessRunner::Impl {
             return failure(End::kFailed, fmt::format("could not be started: {}", why));
         }
         if (!options.control_group.empty()) {
-            auto group = ControlGroup::make(options.control_group, fmt::format("systole-run-{}-{}", run.mark, group_name(spec.name)));
+            auto group = ControlGroup::make(options.control_group,
+                                            fmt::format("systole-run-{}-{}", run.mark, group_name(spec.name)));
             if (group) {
                 run.group = std::move(*group);
             } else {
-                log(wire::Severity::kWarning, fmt::format("Running agents without control groups from now on: {}", group.error().what));
+                log(wire::Severity::kWarning,
+                    fmt::format("Running agents without control groups from now on: {}", group.error().what));
                 options.control_group.clear();
             }
         }
@@ -252,19 +262,20 @@ struct ProcessRunner::Impl {
         if (reply.pid < 0) {
             release(run);
             const std::string why = std::strerror(reply.error_code);
-            const bool missing = reply.at_exec && (reply.error_code == ENOENT || reply.error_code == ENOTDIR || reply.error_code == ENAMETOOLONG || reply.error_code == ELOOP);
+            const bool missing = reply.at_exec && (reply.error_code == ENOENT || reply.error_code == ENOTDIR ||
+                                                   reply.error_code == ENAMETOOLONG || reply.error_code == ELOOP);
             const bool forbidden = reply.at_exec && (reply.error_code == EACCES || reply.error_code == EPERM);
-            return failure(missing ? End::kNotFound : forbidden ? End::kNotPermitted : End::kFailed,
+            return failure(missing     ? End::kNotFound
+                           : forbidden ? End::kNotPermitted
+                                       : End::kFailed,
                            fmt::format("could not be started: {}: {}", spec.argv.front(), why));
         }
         run.pid = reply.pid;
-        awaited().insert(run.pid);
         const RunId id = run.id;
         auto child = loop.on_child(run.pid, [this, id](const ChildExit& exit) { ended(id, exit); });
         if (!child) {
             // Nobody would hear of its end, so it must not go on.
             kill_all(run);
-            awaited().erase(run.pid);
             int status = 0;
             while (::waitpid(run.pid, &status, 0) < 0 && errno == EINTR) {
             }
@@ -346,7 +357,6 @@ struct ProcessRunner::Impl {
 
     void ended(RunId id, const ChildExit& exit) {
         Run& run = runs.at(id);
-        awaited().erase(run.pid);
         if (run.killed && !run.group) kill_tree(run.pid, run.mark);  // what was born meanwhile
         constexpr int kRest = 64;
         drain(run.output, run.output_text, kRest);
@@ -377,7 +387,8 @@ struct ProcessRunner::Impl {
 
     /// The group is removed now, or when the last process in it has ended.
     void release(Run& run) {
-        for (auto it = populated.begin(); it != populated.end();) it = it->remove() ? populated.erase(it) : std::next(it);
+        for (auto it = populated.begin(); it != populated.end();)
+            it = it->remove() ? populated.erase(it) : std::next(it);
         if (!run.group.remove()) populated.push_back(std::move(run.group));
     }
 };
@@ -385,6 +396,7 @@ struct ProcessRunner::Impl {
 ProcessRunner::ProcessRunner(Loop& loop, ProcessRunnerOptions options)
     : impl_(std::make_unique<Impl>(loop, std::move(options))) {}
 ProcessRunner::~ProcessRunner() = default;
+Result<void> ProcessRunner::adopt_orphans() { return impl_->adopt_orphans(); }
 ProcessRunner::RunId ProcessRunner::start(const ProcessSpec& spec, Done done) {
     return impl_->start(spec, std::move(done));
 }
@@ -418,23 +430,6 @@ std::string own_control_group() {
         if (usable) return directory;
     }
     return {};
-}
-
-Result<Source> adopt_orphans(Loop& loop) {
-    if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
-        return fail(Errc::kIo, fmt::format("cannot become the reaper of orphans: {}", std::strerror(errno)));
-    }
-    return loop.on_signal(SIGCHLD, [] {
-        // Only the first waiting child is shown, so one that somebody else waits for hides those behind it; they are
-        // met when it is gone, as its own end comes with another signal or found by the next.
-        siginfo_t info{};
-        while (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0) {
-            if (awaited().contains(info.si_pid)) break;
-            int status = 0;
-            ::waitpid(info.si_pid, &status, WNOHANG);
-            info = {};
-        }
-    });
 }
 
 }  // namespace systole::runtime

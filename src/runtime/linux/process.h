@@ -64,10 +64,6 @@ struct ProcessRunnerOptions {
 
 /// This process' control group (v2), if groups can be made and killed in it; else empty.
 std::string own_control_group();
-/// From now on orphans of processes that this one started become its children, and are reaped (PR_SET_CHILD_SUBREAPER);
-/// the Source keeps reaping. Children that a Loop or a runner waits for are left to them.
-Result<Source> adopt_orphans(Loop& loop);
-
 class ProcessRunner {
 public:
     using RunId = std::uint64_t;
@@ -78,6 +74,10 @@ public:
     ~ProcessRunner();
     ProcessRunner(const ProcessRunner&) = delete;
     ProcessRunner& operator=(const ProcessRunner&) = delete;
+
+    /// From now on orphans of what this process started become its children, and are reaped as they end
+    /// (PR_SET_CHILD_SUBREAPER). Only for a process all of whose children belong to this runner.
+    Result<void> adopt_orphans();
 
     RunId start(const ProcessSpec& spec, Done done);
     /// Kills the run with everything that it started; its end is told as that of any signalled process. Unknown and

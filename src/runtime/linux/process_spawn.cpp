@@ -52,8 +52,7 @@ __attribute__((no_sanitize("address", "undefined", "thread"))) int child(void* a
     }
     ::setpriority(PRIO_PROCESS, 0, 0);
     // Descriptors 0 to 2 of a daemon are open, so none of ours is among them.
-    if (::dup2(request.input, 0) < 0 || ::dup2(request.output, 1) < 0 || ::dup2(request.error, 2) < 0)
-        return give_up();
+    if (::dup2(request.input, 0) < 0 || ::dup2(request.output, 1) < 0 || ::dup2(request.error, 2) < 0) return give_up();
     // Without its control group a program still runs; it is then found by other means.
     if (request.group_procs >= 0 && ::write(request.group_procs, "0", 1) < 0) shared->error_code = 0;
     if (::syscall(SYS_close_range, 3U, UINT_MAX, 0U) < 0) {
@@ -103,8 +102,8 @@ SpawnReply spawn(const SpawnRequest& request) {
     ::sigfillset(&all);
     ::sigemptyset(&shared.mask);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    const pid_t pid = ::clone(child, static_cast<std::byte*>(stack) + kStackSize, CLONE_VM | CLONE_VFORK | SIGCHLD,
-                              &shared);
+    const pid_t pid =
+        ::clone(child, static_cast<std::byte*>(stack) + kStackSize, CLONE_VM | CLONE_VFORK | SIGCHLD, &shared);
     const int clone_error = errno;
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     ::munmap(stack, kStackSize);

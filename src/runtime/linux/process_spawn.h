@@ -9,7 +9,7 @@ namespace systole::runtime {
 
 struct SpawnRequest {
     std::vector<std::string> argv;
-    std::vector<std::string> environment;  ///< NAME=value, all of it
+    std::vector<std::string> environment;     ///< NAME=value, all of it
     int input = -1, output = -1, error = -1;  ///< become 0, 1 and 2
     int group_procs = -1;                     ///< open for writing: the cgroup.procs of the group to enter, or -1
     bool change_user = false;
@@ -19,8 +19,8 @@ struct SpawnRequest {
 };
 
 struct SpawnReply {
-    pid_t pid = -1;      ///< of the running program; -1 if there is none
-    int error_code = 0;  ///< errno value why not
+    pid_t pid = -1;        ///< of the running program; -1 if there is none
+    int error_code = 0;    ///< errno value why not
     bool at_exec = false;  ///< the program itself was the obstacle, not what comes before it
 };
 
