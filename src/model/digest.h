@@ -1,0 +1,41 @@
+#pragma once
+// model/digest.h — whether an operation's parameters are still those that it was run with.
+// Source: protocol sheet controller.md (op-digest, op-restart-digest, op-secure-digest).
+#include <string>
+
+#include "model/cluster.h"
+
+namespace systole::model {
+
+enum class DigestResult : std::uint8_t {
+    kUnknown,  ///< the history has no digest
+    kMatch,
+    kMismatch,  ///< changed in a way that a reload may take up
+    kRestart,   ///< changed in a way that needs a restart
+};
+
+struct OperationDigests {
+    std::string all, secure, restart;
+    bool has_operation_parameters = false;
+};
+
+/// Digests of what the operation would be run with on the node. `history` gives the list of private and of reloadable
+/// parameters; null: usual names of private ones.
+OperationDigests calculate_digests(Cluster& cluster, Resource& resource, std::string_view task, Duration interval,
+                                   Node& node, const xml::Node* history);
+DigestResult compare_digests(Cluster& cluster, Resource& resource, const xml::Node& history, Node& node);
+
+/// An ocf:pacemaker:remote of a bundle that is reached by its host's name, which has to be filled in.
+bool needs_host_name(Cluster& cluster, Resource& resource);
+/// The host's name for such a connection: where its container is planned or runs.
+std::optional<std::string_view> bundle_host_name(Cluster& cluster, Resource& resource);
+
+/// For unfencing: "resource:agent:digest" pieces are looked for in the node's #digests-all and #digests-secure.
+struct FencingDigest {
+    DigestResult result = DigestResult::kUnknown;
+    OperationDigests digests;
+    bool only_private_changed = false;
+};
+FencingDigest compare_fencing_digests(Cluster& cluster, Resource& device, Node& node);
+
+}  // namespace systole::model

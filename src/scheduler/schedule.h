@@ -1,0 +1,58 @@
+#pragma once
+// scheduler/schedule.h — what the cluster does next: a pure function of a CIB snapshot and a time.
+//
+// The same input gives the same plan, byte for byte. Nothing is changed but the copy of the model that the plan is made
+// in, which comes back with the plan for displays.
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "model/cluster.h"
+#include "rules/iso8601.h"
+#include "xml/tree.h"
+
+namespace systole::scheduler {
+
+struct Input {
+    xml::NodePtr cib;
+    rules::DateTime now;
+    bool want_scores = false;
+    bool want_utilization = false;
+    bool want_dot = false;
+    bool dot_all_actions = false;  ///< also what isn't part of the graph
+};
+
+/// A line of --show-scores or --show-utilization, in the order in which decisions were made.
+struct ScoreLine {
+    std::string text;
+};
+
+/// One line of the transition summary: "Start      web ( node1 )" without the bullet.
+struct SummaryLine {
+    std::string text;
+};
+
+struct Plan {
+    xml::NodePtr graph;  ///< <transition_graph> with transition_id 1; the caller sets its own
+    std::vector<ScoreLine> scores;
+    std::vector<SummaryLine> summary;
+    std::string dot;                          ///< the graph for graphviz
+    std::unique_ptr<model::Cluster> cluster;  ///< the model after planning (roles, blocked, unclean)
+    std::vector<model::Problem> problems;
+    bool config_errors = false;
+    bool config_warnings = false;
+    bool processing_errors = false;
+    bool processing_warnings = false;
+    int blocked_resources = 0;
+    int disabled_resources = 0;
+    int resource_instances = 0;
+    std::vector<std::string> messages;   ///< for people who run a simulation ("Unfencing node ...")
+    std::optional<WallTime> recheck_by;  ///< when passing time alone may change the plan
+};
+
+/// Errors: kInvalid if the input is no CIB.
+Result<Plan> schedule(const Input& input);
+
+}  // namespace systole::scheduler
