@@ -1,12 +1,16 @@
-# systole_component(NAME DEPS components... LIBS libraries...)
+# systole_component(NAME DEPS components... LIBS libraries... FOLDERS subfolders...)
 #
-# A folder of src/ is a static library. Its *_test.cpp files become NAME_test, a test of its own; a link test proves
+# A folder of src/ (with its FOLDERS, if it has any) is a static library. Its *_test.cpp files become NAME_test, a test of its own; a link test proves
 # that the library links with its declared DEPS alone; scripts/check-layers holds its #includes to DEPS.
 set_property(GLOBAL PROPERTY SYSTOLE_LAYERS "")
 
 function(systole_component name)
-  cmake_parse_arguments(C "" "" "DEPS;LIBS;TEST_DEPS;TEST_LIBS" ${ARGN})
+  cmake_parse_arguments(C "" "" "DEPS;LIBS;FOLDERS;TEST_DEPS;TEST_LIBS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  foreach(folder IN LISTS C_FOLDERS)
+    file(GLOB more CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
+    list(APPEND sources ${more})
+  endforeach()
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_(test|main|fuzz|bench)\\.cpp$")
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")

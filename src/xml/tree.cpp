@@ -39,6 +39,13 @@ const Node* Node::make(Kind kind, Text name_or_text, std::vector<Attribute>&& at
     node->name_ = std::move(name_or_text);
     node->attribute_count_ = static_cast<std::uint32_t>(attributes.size());
     node->child_count_ = static_cast<std::uint32_t>(children.size());
+    node->sieve_.names = Node::Sieve::bit(node->name());
+    for (const Attribute& a : attributes)
+        if (a.name.view() == "id") node->sieve_.ids = Node::Sieve::bit(a.value.view());
+    for (const NodePtr& c : children) {
+        node->sieve_.names |= c->sieve_.names;
+        node->sieve_.ids |= c->sieve_.ids;
+    }
     auto* attribute_place = reinterpret_cast<Attribute*>(node + 1);
     std::uninitialized_move(attributes.begin(), attributes.end(), attribute_place);
     auto* child_place = reinterpret_cast<NodePtr*>(attribute_place + attributes.size());
@@ -53,6 +60,12 @@ void Node::destroy(const Node* node) noexcept {
     auto* memory = const_cast<Node*>(node);
     memory->~Node();
     ::operator delete(memory);
+}
+
+std::uint64_t Node::Sieve::bit(std::string_view text) {
+    std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+    return std::uint64_t{1} << (hash >> 58U);
 }
 
 std::string_view Node::name() const {

@@ -115,6 +115,18 @@ public:
     /// First direct child element of any name, or null.
     [[nodiscard]] const Node* first_element() const;
     [[nodiscard]] NodePtr first_element_ptr() const;
+    /// What a subtree may hold, as a sieve: bits of the names and ids in it, the root's own included. A search leaves
+    /// out every subtree whose sieve lacks a wanted bit; a set bit promises nothing.
+    struct Sieve {
+        std::uint64_t names = 0;
+        std::uint64_t ids = 0;
+        /// The bit of a name or id.
+        static std::uint64_t bit(std::string_view text);
+        [[nodiscard]] bool covers(const Sieve& wanted) const {
+            return (wanted.names & ~names) == 0 && (wanted.ids & ~ids) == 0;
+        }
+    };
+    [[nodiscard]] const Sieve& sieve() const { return sieve_; }
     /// This node as shared ownership.
     [[nodiscard]] NodePtr share() const { return NodePtr(this); }
 
@@ -135,6 +147,7 @@ private:
     Kind kind_{Kind::kElement};
     std::uint32_t attribute_count_{0};
     std::uint32_t child_count_{0};
+    Sieve sieve_;
     Text name_;  // element name, or the text of the other kinds
 };
 

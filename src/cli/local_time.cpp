@@ -1,0 +1,29 @@
+#include "cli/local_time.h"
+
+#include <array>
+#include <ctime>
+
+namespace systole::cli {
+
+int local_offset_seconds(WallTime at) {
+    const std::time_t seconds = at.seconds;
+    std::tm local{};
+    if (localtime_r(&seconds, &local) == nullptr) return 0;
+    return static_cast<int>(local.tm_gmtoff);
+}
+
+rules::DateTime now() {
+    const WallTime wall{std::time(nullptr)};
+    return {wall, local_offset_seconds(wall)};
+}
+
+std::string ctime_text(WallTime at) {
+    const std::time_t seconds = at.seconds;
+    std::tm local{};
+    std::array<char, 64> text{};
+    if (localtime_r(&seconds, &local) == nullptr) return {};
+    std::strftime(text.data(), text.size(), "%a %b %e %H:%M:%S %Y", &local);
+    return text.data();
+}
+
+}  // namespace systole::cli

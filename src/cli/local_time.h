@@ -1,0 +1,16 @@
+#pragma once
+// cli/local_time.h — this machine's clock and zone, for the edges that may ask.
+#include <string>
+
+#include "base/time.h"
+#include "rules/iso8601.h"
+
+namespace systole::cli {
+
+/// The zone's offset from UTC at that time.
+int local_offset_seconds(WallTime at);
+rules::DateTime now();
+/// "Sun Nov 22 19:15:03 2026" (local), as asctime shows times.
+std::string ctime_text(WallTime at);
+
+}  // namespace systole::cli

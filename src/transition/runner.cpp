@@ -1,0 +1,382 @@
+#include "transition/runner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/score.h"
+#include "base/text.h"
+
+namespace systole::transition {
+namespace {
+
+bool is_migration(const Action& action) {
+    return action.operation == "migrate_to" || action.operation == "migrate_from";
+}
+
+/// Would the run that is in flight do exactly what this action wants?
+bool same_work(const Action& wanted, const Action& running) {
+    if (wanted.kind != running.kind || wanted.key != running.key || wanted.operation != running.operation ||
+        wanted.resource != running.resource || !same_ignoring_case(wanted.node, running.node) ||
+        !same_ignoring_case(wanted.router, running.router))
+        return false;
+    const xml::Node* a = wanted.xml->child("attributes");
+    const xml::Node* b = running.xml->child("attributes");
+    if (a == nullptr || b == nullptr) return a == b;
+    const auto meaningful = [](const xml::Attribute& attribute) {
+        // What only tells the agent about the rest of the plan doesn't make it other work.
+        return !attribute.name.view().starts_with("CRM_meta_notify") && attribute.name.view() != "crm_feature_set" &&
+               attribute.name.view() != "CRM_meta_op_target_rc";
+    };
+    const auto covers = [&](const xml::Node& x, const xml::Node& y) {
+        return std::ranges::all_of(x.attributes(), [&](const xml::Attribute& attribute) {
+            return !meaningful(attribute) || y.attribute(attribute.name.view()) == attribute.value.view();
+        });
+    };
+    return covers(*a, *b) && covers(*b, *a);
+}
+
+bool succeeded(const Key& key, ExecStatus status, int rc) {
+    if (status != ExecStatus::kDone) return false;
+    if (rc == static_cast<int>(ExitCode::kDegraded)) rc = static_cast<int>(ExitCode::kOk);
+    if (rc == static_cast<int>(ExitCode::kDegradedPromoted)) rc = static_cast<int>(ExitCode::kPromoted);
+    return rc == key.target_rc;
+}
+
+}  // namespace
+
+Runner::Runner(std::string uuid) : uuid_(std::move(uuid)) {}
+
+std::string Runner::timer_name(const FlightId& id) { return fmt::format("action:{}:{}", id.first, id.second); }
+
+Result<Effects> Runner::start(Instant now, const xml::Node& element) {
+    auto graph = parse_graph(element);
+    if (!graph) return tl::unexpected(std::move(graph.error()));
+    Effects effects;
+    for (auto& [id, flight] : flights_) flight.action.reset();
+    graph_ = std::move(*graph);
+    over_ = false;
+    abort_priority_.reset();
+    abort_reason_.clear();
+    states_.assign(graph_->actions.size(), State::kWaiting);
+    unconfirmed_ = static_cast<int>(graph_->actions.size());
+    missing_.clear();
+    ready_.clear();
+    for (SynapseIndex i = 0; i < graph_->synapses.size(); ++i) {
+        missing_.push_back(graph_->synapses[i].inputs.size());
+        if (missing_.back() == 0) ready_.emplace(-graph_->synapses[i].priority, i);
+    }
+    adopt();
+    advance(now, effects);
+    return effects;
+}
+
+void Runner::adopt() {
+    if (flights_.empty()) return;
+    std::multimap<std::string_view, ActionIndex> by_key;
+    for (ActionIndex i = 0; i < graph_->actions.size(); ++i)
+        if (graph_->actions[i].kind != ActionKind::kPseudo) by_key.emplace(graph_->actions[i].key, i);
+    for (auto& [id, flight] : flights_) {
+        const auto [begin, end] = by_key.equal_range(flight.what.action.key);
+        const auto found = std::find_if(begin, end, [&](const auto& entry) {
+            return states_[entry.second] == State::kWaiting &&
+                   same_work(graph_->actions[entry.second], flight.what.action);
+        });
+        if (found == end) continue;
+        flight.action = found->second;
+        states_[found->second] = State::kInFlight;
+    }
+}
+
+bool Runner::room_in_batch() const {
+    unsigned limit = limits_.batch;
+    if (graph_->batch_limit > 0 && (limit == 0 || graph_->batch_limit < limit)) limit = graph_->batch_limit;
+    return limit == 0 || flights_.size() < limit;
+}
+
+bool Runner::may_begin(const Action& action) const {
+    if (action.kind == ActionKind::kPseudo) return true;
+    if (!room_in_batch()) return false;
+    if (action.kind != ActionKind::kResource) return true;
+    const std::string& node = action.executed_by();
+    if (const auto limit = limits_.jobs.find(node); limit != limits_.jobs.end()) {
+        const auto jobs = jobs_.find(node);
+        if (jobs != jobs_.end() && jobs->second >= std::max(1U, limit->second)) return false;
+    }
+    if (graph_->migration_limit >= 0 && is_migration(action)) {
+        const auto migrating = std::ranges::count_if(flights_, [&](const auto& entry) {
+            return is_migration(entry.second.what.action) && entry.second.what.action.executed_by() == node;
+        });
+        if (migrating >= graph_->migration_limit) return false;
+    }
+    const bool instance = !action.meta("clone").empty();
+    return std::ranges::none_of(flights_, [&](const auto& entry) {
+        const Flight& flight = entry.second;
+        return !flight.action && flight.what.action.resource == action.resource &&
+               (!instance || flight.what.action.node == action.node);
+    });
+}
+
+void Runner::take_off(ActionIndex index, const Key& key, Instant now, Effects& effects) {
+    const Action& action = graph_->actions[index];
+    const FlightId id{key.transition, key.action};
+    flights_.emplace(id, Flight{InFlight{action, key, now}, index});
+    states_[index] = State::kInFlight;
+    if (action.kind == ActionKind::kResource) ++jobs_[action.executed_by()];
+    // A fencing ends by the fencer's own time limits, which know its devices; everything else is bounded here.
+    if (action.operation != "stonith")
+        effects.emplace_back(ArmTimer{timer_name(id), now + action.timeout + graph_->cluster_delay});
+}
+
+void Runner::begin(Instant now, ActionIndex index, Effects& effects) {
+    const Action& action = graph_->actions[index];
+    if (action.kind == ActionKind::kPseudo) {
+        confirm(index, true, {});
+        return;
+    }
+    const Key key{action.id, graph_->id, action.target_rc, uuid_};
+    effects.emplace_back(Execute{action, key});
+    if (action.wait)
+        take_off(index, key, now, effects);
+    else
+        confirm(index, true, {});
+}
+
+void Runner::confirm(ActionIndex index, bool ok, std::string_view why) {
+    const Action& action = graph_->actions[index];
+    states_[index] = ok || action.can_fail ? State::kConfirmed : State::kFailed;
+    --unconfirmed_;
+    if (states_[index] == State::kFailed) {
+        const int priority = graph_->synapses[action.synapse].priority;
+        raise_abort(std::min(priority, Score::kInfinity - 1) + 1, why);
+        return;
+    }
+    for (const SynapseIndex successor : action.successors)
+        if (--missing_[successor] == 0) ready_.emplace(-graph_->synapses[successor].priority, successor);
+}
+
+void Runner::raise_abort(int priority, std::string_view reason) {
+    if (abort_priority_ && *abort_priority_ >= priority) return;
+    abort_priority_ = priority;
+    abort_reason_ = reason;
+}
+
+void Runner::advance(Instant now, Effects& effects) {
+    if (over_) return;
+    bool progress = true;
+    while (progress) {
+        progress = false;
+        for (auto it = ready_.begin(); it != ready_.end();) {
+            const Synapse& synapse = graph_->synapses[it->second];
+            bool all_begun = true;
+            bool begun_any = false;
+            for (const ActionIndex index : synapse.actions) {
+                if (states_[index] != State::kWaiting) continue;
+                const Action& action = graph_->actions[index];
+                const bool given_up =
+                    abort_priority_ && action.kind != ActionKind::kPseudo && synapse.priority < *abort_priority_;
+                if (given_up || !may_begin(action)) {
+                    all_begun = false;
+                    continue;
+                }
+                begin(now, index, effects);
+                begun_any = true;
+            }
+            progress = progress || begun_any;
+            it = all_begun ? ready_.erase(it) : std::next(it);
+        }
+    }
+    settle(effects);
+}
+
+std::size_t Runner::flights_of_graph() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(flights_, [](const auto& entry) { return entry.second.action.has_value(); }));
+}
+
+void Runner::settle(Effects& effects) {
+    if (abort_priority_) {
+        const auto matters = [&](const Synapse& synapse) { return synapse.priority >= *abort_priority_; };
+        const bool running = std::ranges::any_of(flights_, [&](const auto& entry) {
+            return entry.second.action && matters(graph_->synapses[graph_->actions[*entry.second.action].synapse]);
+        });
+        const bool waiting =
+            std::ranges::any_of(ready_, [&](const auto& entry) { return matters(graph_->synapses[entry.second]); });
+        if (!running && !waiting) finish(Outcome::kAborted, abort_reason_, effects);
+        return;
+    }
+    if (unconfirmed_ == 0) {
+        finish(Outcome::kComplete, {}, effects);
+    } else if (ready_.empty() && flights_of_graph() == 0) {
+        finish(Outcome::kStuck, "no action is left that could run", effects);
+    }
+}
+
+void Runner::finish(Outcome outcome, std::string reason, Effects& effects) {
+    over_ = true;
+    Finished finished{.outcome = outcome, .transition = graph_->id, .reason = std::move(reason)};
+    const auto waiting = static_cast<int>(std::ranges::count(states_, State::kWaiting));
+    (outcome == Outcome::kAborted ? finished.skipped : finished.incomplete) = waiting;
+    effects.emplace_back(std::move(finished));
+}
+
+std::optional<ActionIndex> Runner::land(std::map<FlightId, Flight>::iterator flight, Effects& effects) {
+    const std::optional<ActionIndex> index = flight->second.action;
+    const Action& action = flight->second.what.action;
+    if (action.kind == ActionKind::kResource) {
+        const auto jobs = jobs_.find(action.executed_by());
+        if (jobs != jobs_.end() && --jobs->second == 0) jobs_.erase(jobs);
+    }
+    if (action.operation != "stonith") effects.emplace_back(CancelTimer{timer_name(flight->first)});
+    flights_.erase(flight);
+    return index;
+}
+
+Runner::Answer Runner::on_result(Instant now, const Key& key, std::string_view node, ExecStatus status, int rc) {
+    if (status == ExecStatus::kPending) return {Match::kRepeated, {}};
+    if (key.transition < 0) return {Match::kOutside, {}};
+    if (key.uuid != uuid_) return {Match::kForeign, {}};
+    const bool ok = succeeded(key, status, rc);
+    const auto flight = flights_.find({key.transition, key.action});
+    if (flight == flights_.end()) {
+        if (!graph_ || key.transition != graph_->id) return {Match::kStale, {}};
+        // A recurring operation reports under the key of its first run for ever: news is only what differs.
+        const auto known = std::ranges::find(graph_->actions, key.action, &Action::id);
+        return {known != graph_->actions.end() && ok ? Match::kRepeated : Match::kStale, {}};
+    }
+    Answer answer;
+    const std::string why = fmt::format("{} on {} returned {} (expected {}, {})", flight->second.what.action.key, node,
+                                        rc, key.target_rc, describe(status));
+    const std::optional<ActionIndex> index = land(flight, answer.effects);
+    if (index) {
+        const bool can_fail = graph_->actions[*index].can_fail;
+        answer.match = ok || can_fail ? Match::kConfirmed : Match::kFailed;
+        confirm(*index, ok, why);
+    } else {
+        answer.match = Match::kInFlight;
+    }
+    advance(now, answer.effects);
+    return answer;
+}
+
+Effects Runner::on_done(Instant now, int action_id, bool ok) {
+    Effects effects;
+    // The newest transition's action of that id is meant: cluster actions are answered to whoever asked last.
+    for (auto it = flights_.begin(); it != flights_.end(); ++it) {
+        if (it->first.second != action_id || it->second.what.action.id != action_id) continue;
+        if (it->first.first != transition() && !it->second.action) continue;
+        const std::string why = fmt::format("{} failed", it->second.what.action.key);
+        const std::optional<ActionIndex> index = land(it, effects);
+        if (index) confirm(*index, ok, why);
+        break;
+    }
+    advance(now, effects);
+    return effects;
+}
+
+Effects Runner::on_timer(Instant now, std::string_view name) {
+    Effects effects;
+    for (auto& [id, flight] : flights_) {
+        if (timer_name(id) != name) continue;
+        effects.emplace_back(TimedOut{flight.what.action, flight.what.key});
+        // Should the record of it get lost, it is made again.
+        effects.emplace_back(ArmTimer{std::string(name), now + (graph_ ? graph_->cluster_delay : Duration{60'000})});
+        break;
+    }
+    return effects;
+}
+
+Effects Runner::abort(Instant now, int priority, std::string_view reason) {
+    Effects effects;
+    if (over_) return effects;
+    raise_abort(priority, reason);
+    advance(now, effects);
+    return effects;
+}
+
+Effects Runner::on_node_lost(Instant now, std::string_view node) {
+    Effects effects;
+    bool any = false;
+    for (auto it = flights_.begin(); it != flights_.end();) {
+        const Action& action = it->second.what.action;
+        const bool gone = same_ignoring_case(action.executed_by(), node) &&
+                          (action.kind == ActionKind::kResource || action.operation == "do_shutdown");
+        const auto current = it++;
+        if (!gone) continue;
+        any = true;
+        const bool leaving = action.operation == "do_shutdown";
+        const std::string why = fmt::format("{} can't end: node {} was lost", action.key, node);
+        const std::optional<ActionIndex> index = land(current, effects);
+        if (index) confirm(*index, leaving, why);
+    }
+    if (any) advance(now, effects);
+    return effects;
+}
+
+Effects Runner::reset() {
+    Effects effects;
+    while (!flights_.empty()) land(flights_.begin(), effects);
+    graph_.reset();
+    states_.clear();
+    ready_.clear();
+    missing_.clear();
+    jobs_.clear();
+    over_ = true;
+    abort_priority_.reset();
+    return effects;
+}
+
+void Runner::set_limits(Limits limits) { limits_ = std::move(limits); }
+
+std::vector<InFlight> Runner::in_flight() const {
+    std::vector<InFlight> out;
+    for (const auto& [id, flight] : flights_) out.push_back(flight.what);
+    return out;
+}
+
+std::optional<int> Runner::pending_cancel(std::string_view key, std::string_view node) const {
+    for (const auto& [id, flight] : flights_) {
+        const Action& action = flight.what.action;
+        if (action.operation == "cancel" && action.key == key && same_ignoring_case(action.node, node))
+            return action.id;
+    }
+    return std::nullopt;
+}
+
+bool Runner::expects_down(std::string_view node_id) const {
+    if (!graph_) return false;
+    for (ActionIndex i = 0; i < graph_->actions.size(); ++i) {
+        if (states_[i] != State::kInFlight && states_[i] != State::kConfirmed) continue;
+        if (std::ranges::find(graph_->actions[i].downed, node_id) != graph_->actions[i].downed.end()) return true;
+    }
+    return false;
+}
+
+std::vector<std::string> Runner::check_state() const {
+    std::vector<std::string> broken;
+    if (!graph_) return broken;
+    if (states_.size() != graph_->actions.size()) broken.emplace_back("a state is kept for each action of the graph");
+    const auto open =
+        std::ranges::count_if(states_, [](State s) { return s == State::kWaiting || s == State::kInFlight; });
+    if (open != unconfirmed_)
+        broken.push_back(fmt::format("{} actions are open but {} are counted", open, unconfirmed_));
+    for (const auto& [id, flight] : flights_)
+        if (flight.action && states_[*flight.action] != State::kInFlight)
+            broken.push_back(fmt::format("{} is in flight but not marked so", flight.what.action.key));
+    for (SynapseIndex i = 0; i < graph_->synapses.size(); ++i) {
+        if (missing_[i] == 0) continue;
+        for (const ActionIndex index : graph_->synapses[i].actions)
+            if (states_[index] == State::kConfirmed &&
+                !std::ranges::any_of(graph_->actions[index].successors, [&](SynapseIndex s) { return s == i; }) &&
+                graph_->actions[index].kind == ActionKind::kPseudo)
+                broken.push_back(fmt::format("{} was confirmed before its inputs", graph_->actions[index].key));
+    }
+    std::map<std::string, unsigned, std::less<>> jobs;
+    for (const auto& [id, flight] : flights_)
+        if (flight.what.action.kind == ActionKind::kResource) ++jobs[flight.what.action.executed_by()];
+    if (jobs != jobs_) broken.emplace_back("the jobs counted per node are not those in flight");
+    return broken;
+}
+
+}  // namespace systole::transition
