@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "cli/local_time.h"
+#include "cli/status_bans.h"
 #include "cli/status_filter.h"
 #include "cli/status_view.h"
 #include "model/failcount.h"
@@ -322,7 +323,7 @@ bool show_tickets(Output& output, const Cluster& cluster, Spacer& spacer) {
 bool show_bans(Output& output, const Show& show, const Cluster& cluster, Spacer& spacer) {
     bool any = false;
     xml::Builder all("bans");
-    for (const model::Ban& ban : bans_of(cluster, show.ban_prefix)) {
+    for (const model::Ban& ban : ban_list(cluster, show.ban_prefix)) {
         if (!show.nodes.has(ban.node->name)) continue;
         if (!show.resources.is_all()) {
             const Resource* resource = cluster.find_resource(ban.resource);

@@ -54,7 +54,7 @@ std::string mode_text(const Node& node) {
 }
 
 std::string_view feature_set_of(const Node& node) {
-    if (node.remote_kind) return {};
+    if (node.remote_kind || !node.online) return {};
     // Nodes from before 3.15.1 don't tell.
     return node.attribute("#feature-set").value_or("<3.15.1");
 }
@@ -503,6 +503,25 @@ bool show_maintenance(Output& output, const Cluster& cluster, Spacer& spacer) {
     output.line(options.maintenance_mode ? "  The cluster will not attempt to start, stop or recover services"
                                          : "  The cluster will keep all resources stopped");
     return true;
+}
+
+void log_problems(Output& output, const Cluster& cluster) {
+    // Which part of the reference's program says it: log lines begin with that where it is asked for.
+    struct Origin {
+        std::string_view beginning, name;
+    };
+    static constexpr std::array kOrigins{
+        Origin{"Preventing ", "unpack_rsc_op"},
+        Origin{"Blind faith", "unpack_config"},
+    };
+    for (const model::Problem& problem : cluster.problems) {
+        const auto* origin = std::ranges::find_if(
+            kOrigins, [&problem](const Origin& o) { return problem.text.starts_with(o.beginning); });
+        const bool error =
+            problem.kind == model::Problem::Kind::kConfigError || problem.kind == model::Problem::Kind::kError;
+        output.log(error ? Severity::kError : Severity::kWarning,
+                   origin == kOrigins.end() ? output.config().program : origin->name, problem.text);
+    }
 }
 
 }  // namespace systole::cli

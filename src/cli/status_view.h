@@ -98,6 +98,9 @@ void show_resource(Output& output, const Show& show, const model::Cluster& clust
 /// The same as an element; null if the filters leave nothing of it.
 xml::NodePtr resource_xml(const Show& show, const model::Resource& resource);
 
+/// What was wrong with configuration and history, as log lines.
+void log_problems(Output& output, const model::Cluster& cluster);
+
 // --- words and names that several commands share ---
 
 /// "node1", "node1 (1)", "guest0@host1", as `detail` asks.
