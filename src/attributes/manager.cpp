@@ -13,9 +13,9 @@
 namespace systole::attributes {
 namespace {
 
-constexpr int kProtocol = 7;           // 3.0.0; what the minimum over all active nodes allows is used
-constexpr int kProtocolMultiple = 4;   // several updates in one message
-constexpr int kProtocolConfirm = 5;    // confirmations for sync points
+constexpr int kProtocol = 7;          // 3.0.0; what the minimum over all active nodes allows is used
+constexpr int kProtocolMultiple = 4;  // several updates in one message
+constexpr int kProtocolConfirm = 5;   // confirmations for sync points
 constexpr Duration kRetryDelay{2000};
 constexpr Duration kSyncPointTimeout{15'000};
 constexpr Duration kVoteRepeat{1000};
@@ -36,9 +36,7 @@ std::string_view field(const xml::Node& op, const xml::Node& root, std::string_v
     return op.get(name, root.get(name));
 }
 
-bool is_update(std::string_view task) {
-    return task == "update" || task == "update-both" || task == "update-delay";
-}
+bool is_update(std::string_view task) { return task == "update" || task == "update-both" || task == "update-delay"; }
 
 xml::NodePtr ack(std::string_view function, ExitCode status) {
     xml::Builder b("ack");
@@ -81,7 +79,8 @@ std::string Manager::id_of(std::string_view node) const {
     return found == node_ids_.end() ? std::string() : found->second;
 }
 
-// ---- Clients ---------------------------------------------------------------------------------------------------------
+// ---- Clients
+// ---------------------------------------------------------------------------------------------------------
 
 Effects Manager::on_client_request(const Now& now, const wire::Client& client, const wire::ClientRequest& request) {
     Effects out;
@@ -104,11 +103,12 @@ Effects Manager::on_client_request(const Now& now, const wire::Client& client, c
         return out;
     }
     const bool several = message.child("op") != nullptr;
-    const bool known = several || is_update(task) || task == "refresh" || task == "clear-failure" ||
-                       task == "peer-remove";
+    const bool known =
+        several || is_update(task) || task == "refresh" || task == "clear-failure" || task == "peer-remove";
     if (!known) {
-        out.emplace_back(log(wire::Severity::kWarning, "attribute request '{}' of client {} (pid {}) is unknown: ignored",
-                             task, client.user, client.pid));
+        out.emplace_back(log(wire::Severity::kWarning,
+                             "attribute request '{}' of client {} (pid {}) is unknown: ignored", task, client.user,
+                             client.pid));
         respond(ack("attrd", ExitCode::kInvalidParameter));
         return out;
     }
@@ -149,8 +149,8 @@ Effects Manager::on_local_request(const Now& now, const xml::NodePtr& message, s
     return out;
 }
 
-void Manager::accept(const Now& now, const xml::NodePtr& message, std::string_view user, std::optional<std::uint64_t> call,
-                     bool confirm_wanted, Effects& out) {
+void Manager::accept(const Now& now, const xml::NodePtr& message, std::string_view user,
+                     std::optional<std::uint64_t> call, bool confirm_wanted, Effects& out) {
     const std::string_view task = message->get("task");
     const bool several = message->child("op") != nullptr;
     if (several && lowest_protocol() >= kProtocolMultiple) {
@@ -204,11 +204,13 @@ void Manager::send_update(const xml::Node& op, const xml::Node& root, std::strin
     if (const std::string_view expression = field(op, root, "attr_regex"); !expression.empty()) {
         names = table_.matching(std::string(expression));
         if (names.empty())
-            out.emplace_back(log(wire::Severity::kWarning, "no attribute matches '{}': nothing is updated", expression));
+            out.emplace_back(
+                log(wire::Severity::kWarning, "no attribute matches '{}': nothing is updated", expression));
     } else if (const std::string_view name = field(op, root, "attr_name"); !name.empty()) {
         names.emplace_back(name);
     } else {
-        out.emplace_back(log(wire::Severity::kError, "an attribute update names neither attribute nor expression: ignored"));
+        out.emplace_back(
+            log(wire::Severity::kError, "an attribute update names neither attribute nor expression: ignored"));
     }
     std::string host(field(op, root, "attr_host"));
     if (host.empty() || same_ignoring_case(host, "localhost")) host = self_.name;
@@ -265,7 +267,8 @@ xml::NodePtr Manager::query(const xml::Node& message) const {
     return std::move(reply).build();
 }
 
-// ---- Peers -----------------------------------------------------------------------------------------------------------
+// ---- Peers
+// -----------------------------------------------------------------------------------------------------------
 
 void Manager::announce_protocol(Effects& out) {
     xml::Builder update("attrd_update");
@@ -329,22 +332,17 @@ Effects Manager::on_group_change(const Now& now, const wire::GroupChange& change
     // A sync point that waited only for nodes that left is reached.
     for (auto it = waiting_.begin(); it != waiting_.end();) {
         const auto current = it++;
-        if (current->second.cluster && current->second.missing.empty()) {
-            out.emplace_back(wire::CancelTimer{fmt::format("{}{}", kSyncPointTimer, current->first)});
-            out.emplace_back(wire::Respond{current->second.client, current->second.request,
-                                           ack("attrd", ExitCode::kIndeterminate)});
-            waiting_.erase(current);
-        }
+        if (current->second.cluster && current->second.missing.empty()) reached(current, ExitCode::kIndeterminate, out);
     }
     if (!present.contains(self_.id)) return out;
     if (!started_) {
         started_ = true;
         // What an earlier life of this node left in the CIB is not true any more.
-        const std::string path =
-            fmt::format("//node_state[@uname='{}']/transient_attributes", self_.name);
+        const std::string path = fmt::format("//node_state[@uname='{}']/transient_attributes", self_.name);
         const std::uint64_t token = next_token_++;
         writes_[token] = UnderWay{{}, 1, 0};
-        out.emplace_back(CibCall{token, cib::make_request(cib::Op::kDelete, path, {}, cib::option::kXPath), "hacluster"});
+        out.emplace_back(
+            CibCall{token, cib::make_request(cib::Op::kDelete, path, {}, cib::option::kXPath), "hacluster"});
     }
     if (appeared) announce_protocol(out);
     if (appeared && is_writer()) send_all_values({}, out);
@@ -402,12 +400,7 @@ Effects Manager::on_peer_message(const Now& now, const wire::PeerMessage& messag
         const auto waiting = call && *call >= 0 ? waiting_.find(static_cast<std::uint64_t>(*call)) : waiting_.end();
         if (waiting != waiting_.end() && waiting->second.cluster) {
             waiting->second.missing.erase(message.from.id);
-            if (waiting->second.missing.empty()) {
-                out.emplace_back(wire::CancelTimer{fmt::format("{}{}", kSyncPointTimer, waiting->first)});
-                out.emplace_back(wire::Respond{waiting->second.client, waiting->second.request,
-                                               ack("attrd", ExitCode::kIndeterminate)});
-                waiting_.erase(waiting);
-            }
+            if (waiting->second.missing.empty()) reached(waiting, ExitCode::kIndeterminate, out);
         }
     }
     return out;
@@ -424,14 +417,17 @@ void Manager::confirm(const xml::Node& message, const wire::NodeRef& from, Effec
     }
     const auto waiting = waiting_.find(static_cast<std::uint64_t>(*call));
     if (from.id != self_.id || waiting == waiting_.end() || waiting->second.cluster) return;
+    reached(waiting, ExitCode::kIndeterminate, out);
+}
+
+void Manager::reached(std::map<std::uint64_t, Waiting>::iterator waiting, ExitCode status, Effects& out) {
     out.emplace_back(wire::CancelTimer{fmt::format("{}{}", kSyncPointTimer, waiting->first)});
-    out.emplace_back(
-        wire::Respond{waiting->second.client, waiting->second.request, ack("attrd", ExitCode::kIndeterminate)});
+    out.emplace_back(wire::Respond{waiting->second.client, waiting->second.request, ack("attrd", status)});
     waiting_.erase(waiting);
 }
 
-void Manager::apply(const Now& now, const xml::Node& op, const xml::Node& root, const wire::NodeRef& from, bool from_sync,
-                    Effects& out) {
+void Manager::apply(const Now& now, const xml::Node& op, const xml::Node& root, const wire::NodeRef& from,
+                    bool from_sync, Effects& out) {
     const std::string_view name = field(op, root, "attr_name");
     if (name.empty()) return;
     const std::string_view task = from_sync ? "update" : field(op, root, "task");
@@ -495,8 +491,9 @@ void Manager::apply(const Now& now, const xml::Node& op, const xml::Node& root, 
     apply_value(now, *attribute, host, std::move(text), op, root, force, out);
 }
 
-void Manager::apply_value(const Now& now, Attribute& attribute, const std::string& node, std::optional<std::string> text,
-                          const xml::Node& op, const xml::Node& root, bool force, Effects& out) {
+void Manager::apply_value(const Now& now, Attribute& attribute, const std::string& node,
+                          std::optional<std::string> text, const xml::Node& op, const xml::Node& root, bool force,
+                          Effects& out) {
     Value& value = attribute.values[to_lower(node)];
     if (value.node.empty()) {
         value.node = node;
@@ -534,11 +531,13 @@ void Manager::apply_clear_failure(const Now& now, const xml::Node& message, Effe
     const auto interval = parse_interval(message.get("attr_clear_interval"));
     const std::string interval_ms = interval ? std::to_string(interval->count()) : std::string("0");
     for (auto& [name, attribute] : table_.all()) {
-        if (!is_failure_of(name, message.get("attr_resource"), message.get("attr_clear_operation"), interval_ms)) continue;
+        if (!is_failure_of(name, message.get("attr_resource"), message.get("attr_clear_operation"), interval_ms))
+            continue;
         std::vector<std::string> nodes;
         for (const auto& [key, value] : attribute.values)
             if (value.text && (host.empty() || same_ignoring_case(host, value.node))) nodes.push_back(value.node);
-        for (const std::string& node : nodes) apply_value(now, attribute, node, std::nullopt, message, message, false, out);
+        for (const std::string& node : nodes)
+            apply_value(now, attribute, node, std::nullopt, message, message, false, out);
     }
 }
 
@@ -556,7 +555,8 @@ void Manager::apply_removal(const Now& now, const xml::Node& message, const wire
         const std::string path = fmt::format("//node_state[@uname='{}']/transient_attributes", node);
         const std::uint64_t token = next_token_++;
         writes_[token] = UnderWay{{}, 1, 0};
-        out.emplace_back(CibCall{token, cib::make_request(cib::Op::kDelete, path, {}, cib::option::kXPath), "hacluster"});
+        out.emplace_back(
+            CibCall{token, cib::make_request(cib::Op::kDelete, path, {}, cib::option::kXPath), "hacluster"});
     } else if (writer_.empty()) {
         call_election(now, out);
     }
@@ -584,22 +584,29 @@ void Manager::apply_sync(const Now& now, const xml::Node& message, const wire::N
         entry.set("attr_name", name).set("attr_host", self_.name).set("attr_host_id", std::to_string(self_.id.value));
         entry.set("attr_value", *ours->second.text);
         entry.set_unless_empty("attr_set", attribute.set_id);
-        entry.set("attr_dampening", static_cast<long long>(attribute.dampening.count() / 1000)).set("attr_is_remote", 0);
+        entry.set("attr_dampening", static_cast<long long>(attribute.dampening.count() / 1000))
+            .set("attr_is_remote", 0);
         entry.set("attr_is_private", 0);
         sync.add(std::move(entry));
     }
     if (!sync.children().empty()) send(std::move(sync), {}, out);
 }
 
-// ---- Writer ----------------------------------------------------------------------------------------------------------
+// ---- Writer
+// ----------------------------------------------------------------------------------------------------------
 
 void Manager::call_election(const Now& now, Effects& out) {
     if (peers_.empty() || election_.state() == membership::Election::State::kInProgress) return;
+    send_vote(now, out);
+    out.emplace_back(wire::ArmTimer{std::string(kElectionTimeoutTimer), now.mono + membership::kElectionTimeout});
+}
+
+void Manager::send_vote(const Now& now, Effects& out) {
     const membership::Vote vote = election_.start(now.mono, now.mono.time_since_epoch(), members());
     const std::string reference = wire::make_reference("vote", "attrd", now.wall, next_call_++);
-    out.emplace_back(wire::Multicast{wire::Group::kAttributes, {}, membership::vote_message(vote, "attrd", {}, reference)});
+    out.emplace_back(
+        wire::Multicast{wire::Group::kAttributes, {}, membership::vote_message(vote, "attrd", {}, reference)});
     out.emplace_back(wire::ArmTimer{std::string(kElectionTimer), now.mono + kVoteRepeat});
-    out.emplace_back(wire::ArmTimer{std::string(kElectionTimeoutTimer), now.mono + membership::kElectionTimeout});
 }
 
 void Manager::on_vote(const Now& now, const xml::Node& message, const wire::NodeRef& from, Effects& out) {
@@ -609,7 +616,8 @@ void Manager::on_vote(const Now& now, const xml::Node& message, const wire::Node
         return;
     }
     const std::set<NodeId> active = members();
-    switch (election_.on_vote(now.mono, now.mono.time_since_epoch(), from, *vote, {.eligible = true, .active = active})) {
+    switch (
+        election_.on_vote(now.mono, now.mono.time_since_epoch(), from, *vote, {.eligible = true, .active = active})) {
         case membership::Verdict::kNothing: return;
         case membership::Verdict::kElected: became_writer(now, out); return;
         case membership::Verdict::kCall: {
@@ -624,9 +632,9 @@ void Manager::on_vote(const Now& now, const xml::Node& message, const wire::Node
             out.emplace_back(wire::CancelTimer{std::string(kElectionTimer)});
             out.emplace_back(wire::CancelTimer{std::string(kElectionTimeoutTimer)});
             const std::string reference = wire::make_reference("no-vote", "attrd", now.wall, next_call_++);
-            out.emplace_back(wire::Multicast{
-                wire::Group::kAttributes, from.name,
-                membership::vote_message(election_.answer(*vote), "attrd", from.name, reference)});
+            out.emplace_back(
+                wire::Multicast{wire::Group::kAttributes, from.name,
+                                membership::vote_message(election_.answer(*vote), "attrd", from.name, reference)});
             return;
         }
     }
@@ -697,7 +705,8 @@ Effects Manager::on_cib_reply(const Now& now, std::uint64_t token, int rc) {
         retry = true;
     }
     if (retry) {
-        out.emplace_back(log(wire::Severity::kWarning, "attributes {} can't be written to the CIB ({}): trying again in 2 s",
+        out.emplace_back(log(wire::Severity::kWarning,
+                             "attributes {} can't be written to the CIB ({}): trying again in 2 s",
                              join(done.attributes, ", "), describe_legacy(done.rc)));
         out.emplace_back(wire::ArmTimer{std::string(kRetryTimer), now.mono + kRetryDelay});
         return out;
@@ -719,8 +728,9 @@ Effects Manager::on_cib_changed(const Now& now, const xml::Node& patchset, std::
         const std::string_view operation = change->get("operation");
         if (operation != "create") return false;
         const xml::Node* created = change->first_element();
-        return created != nullptr && (created->is("transient_attributes") || created->is("status") || created->is("cib") ||
-                                      (created->is("node_state") && created->child("transient_attributes") != nullptr));
+        return created != nullptr &&
+               (created->is("transient_attributes") || created->is("status") || created->is("cib") ||
+                (created->is("node_state") && created->child("transient_attributes") != nullptr));
     });
     if (!touched) return out;
     table_.mark_all_unwritten();
@@ -733,12 +743,7 @@ Effects Manager::on_timer(const Now& now, const std::string& name) {
     const std::string_view view(name);
     if (view == kElectionTimer) {
         // A member that learned late that we are one ignored the first vote.
-        if (election_.state() != membership::Election::State::kInProgress) return out;
-        const membership::Vote vote = election_.start(now.mono, now.mono.time_since_epoch(), members());
-        const std::string reference = wire::make_reference("vote", "attrd", now.wall, next_call_++);
-        out.emplace_back(
-            wire::Multicast{wire::Group::kAttributes, {}, membership::vote_message(vote, "attrd", {}, reference)});
-        out.emplace_back(wire::ArmTimer{name, now.mono + kVoteRepeat});
+        if (election_.state() == membership::Election::State::kInProgress) send_vote(now, out);
     } else if (view == kElectionTimeoutTimer) {
         if (election_.on_timeout() == membership::Verdict::kElected) became_writer(now, out);
     } else if (view == kRetryTimer) {
@@ -754,10 +759,7 @@ Effects Manager::on_timer(const Now& now, const std::string& name) {
     } else if (view.starts_with(kSyncPointTimer)) {
         const auto call = parse_integer(view.substr(kSyncPointTimer.size()));
         const auto waiting = call ? waiting_.find(static_cast<std::uint64_t>(*call)) : waiting_.end();
-        if (waiting == waiting_.end()) return out;
-        out.emplace_back(
-            wire::Respond{waiting->second.client, waiting->second.request, ack("attrd", ExitCode::kTimeout)});
-        waiting_.erase(waiting);
+        if (waiting != waiting_.end()) reached(waiting, ExitCode::kTimeout, out);
     }
     return out;
 }
@@ -767,7 +769,8 @@ std::vector<std::string> Manager::check_state() const {
     std::set<std::string> written;
     for (const auto& [token, under_way] : writes_) {
         for (const std::string& name : under_way.attributes)
-            if (!written.insert(name).second) broken.push_back(fmt::format("attribute {} is written twice at once", name));
+            if (!written.insert(name).second)
+                broken.push_back(fmt::format("attribute {} is written twice at once", name));
     }
     for (const auto& [name, attribute] : table_.all()) {
         if (attribute.writing != written.contains(name))

@@ -5,9 +5,9 @@
 // elected to bring what changed into the CIB. Ours is not limited to one attribute a write: whatever is due at a moment
 // goes in one CIB modification (per user), so that a burst of updates costs one.
 //
-// Invariants: every client request that expects a response gets exactly one; the writer has at most one CIB modification
-// under way per attribute; a cluster node's values vanish when it leaves the group, and only it can bring them back.
-// Source: protocol sheet attrd.md (whole); ipc.md, section 6.
+// Invariants: every client request that expects a response gets exactly one; the writer has at most one CIB
+// modification under way per attribute; a cluster node's values vanish when it leaves the group, and only it can bring
+// them back. Source: protocol sheet attrd.md (whole); ipc.md, section 6.
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "attributes/table.h"
+#include "base/exit_code.h"
 #include "membership/election.h"
 #include "wire/port.h"
 
@@ -36,8 +37,8 @@ struct Changed {
     bool by_writer = false;  ///< this node is the writer, so this node tells the alert agents
 };
 
-using Effect = std::variant<wire::Multicast, wire::Respond, wire::SendEvent, wire::ArmTimer, wire::CancelTimer, wire::Log,
-                            CibCall, Changed>;
+using Effect = std::variant<wire::Multicast, wire::Respond, wire::SendEvent, wire::ArmTimer, wire::CancelTimer,
+                            wire::Log, CibCall, Changed>;
 using Effects = std::vector<Effect>;  ///< to be performed in this order
 
 class Manager {
@@ -45,10 +46,12 @@ public:
     /// `seed`: number that call ids start from.
     explicit Manager(wire::NodeRef self, std::uint64_t seed = 1);
 
-    [[nodiscard]] Effects on_client_request(const Now& now, const wire::Client& client, const wire::ClientRequest& request);
+    [[nodiscard]] Effects on_client_request(const Now& now, const wire::Client& client,
+                                            const wire::ClientRequest& request);
     [[nodiscard]] Effects on_client_closed(wire::ClientId client);
     /// A message as a client would send it, from a part of this process or for a remote node's client.
-    [[nodiscard]] Effects on_local_request(const Now& now, const xml::NodePtr& message, std::string_view user = "hacluster");
+    [[nodiscard]] Effects on_local_request(const Now& now, const xml::NodePtr& message,
+                                           std::string_view user = "hacluster");
     [[nodiscard]] Effects on_group_change(const Now& now, const wire::GroupChange& change);
     [[nodiscard]] Effects on_node_identified(const Now& now, const wire::NodeRef& node);
     [[nodiscard]] Effects on_peer_message(const Now& now, const wire::PeerMessage& message);
@@ -85,8 +88,8 @@ private:
     void accept(const Now& now, const xml::NodePtr& message, std::string_view user, std::optional<std::uint64_t> call,
                 bool confirm, Effects& out);
     void send(xml::Builder message, const std::string& to, Effects& out);
-    void send_update(const xml::Node& op, const xml::Node& root, std::string_view user, std::optional<std::uint64_t> call,
-                     bool confirm, Effects& out);
+    void send_update(const xml::Node& op, const xml::Node& root, std::string_view user,
+                     std::optional<std::uint64_t> call, bool confirm, Effects& out);
     [[nodiscard]] xml::NodePtr query(const xml::Node& message) const;
     void announce_protocol(Effects& out);
     void send_all_values(const std::string& to, Effects& out);
@@ -100,8 +103,10 @@ private:
     void apply_sync(const Now& now, const xml::Node& message, const wire::NodeRef& from, Effects& out);
     void confirm(const xml::Node& message, const wire::NodeRef& from, Effects& out);
     void changed(const Now& now, Attribute& attribute, Effects& out);
+    void reached(std::map<std::uint64_t, Waiting>::iterator waiting, ExitCode status, Effects& out);
 
     void call_election(const Now& now, Effects& out);
+    void send_vote(const Now& now, Effects& out);
     void on_vote(const Now& now, const xml::Node& message, const wire::NodeRef& from, Effects& out);
     void became_writer(const Now& now, Effects& out);
     void note_writer(const Now& now, const wire::NodeRef& from, const xml::Node& message, Effects& out);
@@ -117,10 +122,10 @@ private:
     Table table_;
     membership::Election election_;
     std::string writer_;
-    std::map<NodeId, Peer> peers_;  ///< active members of the group, this node included
+    std::map<NodeId, Peer> peers_;                 ///< active members of the group, this node included
     std::map<std::string, std::string> node_ids_;  ///< lower-case cluster node name to XML id
     std::map<std::uint64_t, UnderWay> writes_;     ///< by token: CIB modifications not yet answered
-    std::map<std::uint64_t, Waiting> waiting_;  ///< by call id
+    std::map<std::uint64_t, Waiting> waiting_;     ///< by call id
     bool started_ = false;
 };
 

@@ -18,7 +18,9 @@ bool take(std::string_view& text, std::string_view prefix) {
     return true;
 }
 
-std::string set_element(const Attribute& attribute) { return attribute.utilization ? "utilization" : "instance_attributes"; }
+std::string set_element(const Attribute& attribute) {
+    return attribute.utilization ? "utilization" : "instance_attributes";
+}
 
 std::string set_id(const Attribute& attribute, const std::string& node_id) {
     if (!attribute.set_id.empty()) return attribute.set_id;

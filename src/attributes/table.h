@@ -19,22 +19,22 @@
 namespace systole::attributes {
 
 struct Value {
-    std::string node;                  ///< as spelled by whoever set it first
-    std::optional<std::string> text;   ///< empty: unset
-    bool remote = false;               ///< a remote or guest node's: its XML id is its name
-    std::string node_id;               ///< XML id; empty while not known
-    bool unwritten = false;            ///< the CIB has something else, or nothing
+    std::string node;                 ///< as spelled by whoever set it first
+    std::optional<std::string> text;  ///< empty: unset
+    bool remote = false;              ///< a remote or guest node's: its XML id is its name
+    std::string node_id;              ///< XML id; empty while not known
+    bool unwritten = false;           ///< the CIB has something else, or nothing
 };
 
 struct Attribute {
     std::string name;
-    std::string set_id;                ///< empty: the node's usual set
-    bool utilization = false;          ///< attr_set_type
-    bool is_private = false;           ///< never written to the CIB
-    std::string user;                  ///< ACL user of the last change
+    std::string set_id;        ///< empty: the node's usual set
+    bool utilization = false;  ///< attr_set_type
+    bool is_private = false;   ///< never written to the CIB
+    std::string user;          ///< ACL user of the last change
     Duration dampening{0};
-    bool writing = false;              ///< a CIB modification is under way
-    bool delayed = false;              ///< the dampening timer is armed
+    bool writing = false;                 ///< a CIB modification is under way
+    bool delayed = false;                 ///< the dampening timer is armed
     std::map<std::string, Value> values;  ///< by lower-case node name
 
     [[nodiscard]] bool has_unwritten() const;
@@ -64,14 +64,14 @@ private:
 
 /// What one write consists of: one modification of the status section, and the deletions.
 struct Write {
-    xml::NodePtr update;                 ///< <status> with what is set; null if nothing is
-    std::vector<std::string> deletions;  ///< XPaths of what is unset
-    std::vector<std::string> attributes; ///< whose values these are
+    xml::NodePtr update;                  ///< <status> with what is set; null if nothing is
+    std::vector<std::string> deletions;   ///< XPaths of what is unset
+    std::vector<std::string> attributes;  ///< whose values these are
     std::string user;
 };
 
-/// Collects the unwritten values of the attributes that `due` names (each with at least one value whose node id is known)
-/// into as few writes as their users allow, marks them written and the attributes as being written.
+/// Collects the unwritten values of the attributes that `due` names (each with at least one value whose node id is
+/// known) into as few writes as their users allow, marks them written and the attributes as being written.
 std::vector<Write> collect_writes(Table& table, const std::vector<std::string>& due);
 
 /// `new_text` may be value++, value--, value+=N or value-=N: computed from `old_text` in score arithmetic (what is no

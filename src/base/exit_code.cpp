@@ -102,12 +102,12 @@ std::string_view name_of(ExitCode code) {
 
 std::string_view describe(ExecStatus status) {
     switch (status) {
-        case ExecStatus::kUnknown: return "Internal communication failure";
-        case ExecStatus::kPending: return "pending";
-        case ExecStatus::kDone: return "complete";
+        case ExecStatus::kUnknown: return "Unrecognized status";
+        case ExecStatus::kPending: return "Pending";
+        case ExecStatus::kDone: return "Done";
         case ExecStatus::kCancelled: return "Cancelled";
-        case ExecStatus::kTimeout: return "Timed Out";
-        case ExecStatus::kNotSupported: return "NOT SUPPORTED";
+        case ExecStatus::kTimeout: return "Timed out";
+        case ExecStatus::kNotSupported: return "Unsupported";
         case ExecStatus::kError: return "Error";
         case ExecStatus::kErrorHard: return "Hard error";
         case ExecStatus::kErrorFatal: return "Fatal error";
@@ -117,7 +117,7 @@ std::string_view describe(ExecStatus status) {
         case ExecStatus::kNoFenceDevice: return "No fence device";
         case ExecStatus::kNoSecrets: return "CIB secrets unavailable";
     }
-    return "UNKNOWN!";
+    return "Unrecognized status";
 }
 
 ExitCode exit_code_of_legacy(int rc) {
@@ -132,7 +132,7 @@ ExitCode exit_code_of_legacy(int rc) {
         case ENOTUNIQ: return kMultiple;
         case ENXIO: return kNoSuchObject;
         case EEXIST: return kExists;
-        case EINVAL: return kInvalidParameter;
+        case EINVAL: return kSoftware;  // as cibadmin exits
         case ENOTCONN:
         case ECONNREFUSED:
         case EREMOTEIO: return kDisconnected;

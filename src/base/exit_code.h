@@ -76,7 +76,7 @@ enum class ExecStatus : std::int8_t {
 std::string_view describe(ExitCode code);
 /// "CRM_EX_NOSUCH"-style name; "CRM_EX_UNKNOWN" for others.
 std::string_view name_of(ExitCode code);
-/// "complete", "Timed Out", ... as crm_mon prints it.
+/// "Done", "Timed out", ... as crm_mon prints it.
 std::string_view describe(ExecStatus status);
 
 /// A daemon's "legacy" return code (0, negative errno, or -2xx) as an exit status.

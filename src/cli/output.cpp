@@ -76,6 +76,7 @@ Output::Output(Output&& other) noexcept
     : config_(std::move(other.config_)),
       file_(std::exchange(other.file_, nullptr)),
       depth_(other.depth_),
+      lines_(other.lines_),
       elements_(std::move(other.elements_)),
       errors_(std::move(other.errors_)),
       html_(std::move(other.html_)) {}
@@ -103,6 +104,7 @@ void Output::flush() {
 }
 
 void Output::line(std::string_view text) {
+    ++lines_;
     if (config_.format == Format::kHtml) {
         html_ += fmt::format("<span>{}</span><br/>\n", html_text(text));
         return;
@@ -121,9 +123,11 @@ void Output::text(std::string_view raw) {
 }
 
 void Output::begin_list(std::string_view title) {
+    ++lines_;
     if (config_.format == Format::kHtml) {
         html_ += depth_ == 0 ? fmt::format("<h2>{}</h2>\n<ul>\n", html_text(title))
                              : fmt::format("<li>{}\n<ul>\n", html_text(title));
+    } else if (title.empty()) {
     } else if (config_.format == Format::kText) {
         write(depth_ == 0 ? fmt::format("{}:\n", title) : fmt::format("{:{}}* {}:\n", "", depth_ * 2, title));
     } else if (config_.format == Format::kLog) {
@@ -132,9 +136,11 @@ void Output::begin_list(std::string_view title) {
     ++depth_;
 }
 
-void Output::item(std::string_view text) {
+void Output::item(std::string_view text, std::string_view css_class) {
+    ++lines_;
     if (config_.format == Format::kHtml) {
-        html_ += fmt::format("<li>{}</li>\n", html_text(text));
+        html_ += css_class.empty() ? fmt::format("<li>{}</li>\n", html_text(text))
+                                   : fmt::format("<li><span class=\"{}\">{}</span></li>\n", css_class, html_text(text));
     } else if (config_.format == Format::kText) {
         write(depth_ == 0 ? fmt::format("{}\n", text) : fmt::format("{:{}}* {}\n", "", depth_ * 2, text));
     } else if (config_.format == Format::kLog) {

@@ -62,11 +62,14 @@ public:
     void line(std::string_view text);
     void text(std::string_view raw);  ///< verbatim, without an added newline
     /// A list with a heading; lists nest. Every begin_list has its end_list.
+    /// Without a title only the indentation grows.
     void begin_list(std::string_view title);
-    void item(std::string_view text);
+    void item(std::string_view text, std::string_view css_class = {});  ///< the class is for html
     void end_list();
     void blank_line();
     [[nodiscard]] int depth() const { return depth_; }
+    /// How many lines and items were written so far: whether a part said anything.
+    [[nodiscard]] std::size_t lines_written() const { return lines_; }
 
     // --- for programs ---
     /// Appends an element to the result. Dropped when for people.
@@ -98,6 +101,7 @@ private:
     Config config_;
     std::FILE* file_ = nullptr;  ///< owned unless it is stdout
     int depth_ = 0;
+    std::size_t lines_ = 0;
     std::vector<xml::NodePtr> elements_;
     std::vector<std::string> errors_;
     std::string html_;

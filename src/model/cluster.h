@@ -62,6 +62,7 @@ struct NodeScore {
     Score score{};
     Discovery discovery = Discovery::kAlways;
     bool present = false;  ///< absent: not even considered (opt-in clusters)
+    bool held = false;     ///< scheduler: kept from being cancelled by a colocation's negative score
     int count = 0;         ///< instances assigned there so far (tables of clones and bundles)
 };
 
@@ -328,9 +329,9 @@ struct HistoryRequest {
     Kind kind;
     Resource* resource = nullptr;
     Node* node = nullptr;
-    std::string task;
+    std::string task{};
     Duration interval{0};
-    std::string reason;
+    std::string reason{};
     bool priority_delay = false;
     bool after_fencing = false;
 };

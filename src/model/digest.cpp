@@ -37,9 +37,8 @@ void filter(NameValues& parameters) {
 
 void remove_listed(NameValues& parameters, std::string_view list, bool listed) {
     const auto names = split(list, " ");
-    std::erase_if(parameters, [&](const auto& item) {
-        return (std::ranges::find(names, item.first) != names.end()) == listed;
-    });
+    std::erase_if(parameters,
+                  [&](const auto& item) { return (std::ranges::find(names, item.first) != names.end()) == listed; });
 }
 
 const BundleReplica* replica_of(const Resource& connection) {

@@ -8,7 +8,7 @@
 namespace systole::model {
 
 enum class DigestResult : std::uint8_t {
-    kUnknown,   ///< the history has no digest
+    kUnknown,  ///< the history has no digest
     kMatch,
     kMismatch,  ///< changed in a way that a reload may take up
     kRestart,   ///< changed in a way that needs a restart

@@ -101,8 +101,8 @@ std::optional<long long> delay_from_origin(Cluster& cluster, std::string_view or
     return (since <= 0 ? -since : interval_s - since) * 1000;
 }
 
-NameValues unpack_meta(Cluster& cluster, Resource& resource, const Node* node, std::string_view task,
-                       Duration interval, const xml::Node* config) {
+NameValues unpack_meta(Cluster& cluster, Resource& resource, const Node* node, std::string_view task, Duration interval,
+                       const xml::Node* config) {
     NameValues meta;
     rules::Input input = rule_input(cluster);
     input.resource = rules::Input::Resource{resource.standard(), resource.provider(), resource.agent_type()};
@@ -214,8 +214,7 @@ std::shared_ptr<const NameValues> operation_meta(Cluster& cluster, Resource& res
             if (cached.config == config && cached.interval == interval && cached.task == task) return cached.values;
         }
     }
-    auto values =
-        std::make_shared<const NameValues>(unpack_meta(cluster, resource, node, task, interval, config));
+    auto values = std::make_shared<const NameValues>(unpack_meta(cluster, resource, node, task, interval, config));
     if (cacheable) resource.cache.operation_meta.push_back({config, std::string(task), interval, values});
     return values;
 }
@@ -256,9 +255,10 @@ OnFail parse_on_fail(Cluster& cluster, const Resource& resource, std::string_vie
         } else if (is("fence")) {
             chosen = OnFail::kFenceNode;
             if (!cluster.options.fencing_enabled) {
-                cluster.config_error(fmt::format("Resetting 'on-fail' for {} of {} to 'stop' because 'fence' is not "
-                                                 "valid when fencing is disabled",
-                                                 task, resource.id));
+                cluster.config_error(
+                    fmt::format("Resetting 'on-fail' for {} of {} to 'stop' because 'fence' is not "
+                                "valid when fencing is disabled",
+                                task, resource.id));
                 chosen = OnFail::kStop;
             }
         } else if (is("standby")) {
@@ -348,9 +348,7 @@ Duration history_interval(const xml::Node& operation) {
     return Duration{number && *number >= 0 ? *number : 0};
 }
 
-bool is_probe(const xml::Node& operation) {
-    return is_probe(operation.get("operation"), history_interval(operation));
-}
+bool is_probe(const xml::Node& operation) { return is_probe(operation.get("operation"), history_interval(operation)); }
 
 bool is_masked_probe_failure(const xml::Node& operation) {
     if (!is_probe(operation)) return false;

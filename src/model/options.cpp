@@ -161,9 +161,7 @@ Options read_options(rules::NameValues values, std::vector<std::string>& problem
     switch (o.health_strategy) {
         case HealthStrategy::kNone: break;
         case HealthStrategy::kMigrateOnRed: o.health_red = Score::minus_infinity(); break;
-        case HealthStrategy::kOnlyGreen:
-            o.health_red = o.health_yellow = Score::minus_infinity();
-            break;
+        case HealthStrategy::kOnlyGreen: o.health_red = o.health_yellow = Score::minus_infinity(); break;
         case HealthStrategy::kProgressive:
         case HealthStrategy::kCustom:
             o.health_red = health("node-health-red");

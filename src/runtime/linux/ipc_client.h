@@ -3,7 +3,8 @@
 //
 // One connection to one service. Requests that expect a response are answered in order; events come when they come and
 // are read separately. Both header layouts are understood; requests are sent in the layout of 2.1.x unless told
-// otherwise or the server was seen to answer in the newer one.
+// otherwise or the server was seen to answer in the newer one. A server of 3.0.1 or later takes a classic request for
+// one that expects no response: the first call then ends with kStale, and the caller may connect again with kMultipart.
 //
 // Invariants: a response is matched by the request's number, a late one of a timed-out request is dropped; the server's
 // user is checked before anything is sent.
@@ -24,9 +25,10 @@
 namespace systole::runtime {
 
 struct IpcClientOptions {
-    std::optional<std::string> prefix;       ///< of the service's name; default: $SYSTOLE_IPC_PREFIX
-    std::uint32_t buffer_size = 128 * 1024;  ///< bytes; the server may enforce more
+    std::optional<std::string> prefix;                         ///< of the service's name; default: $SYSTOLE_IPC_PREFIX
+    std::uint32_t buffer_size = 128 * 1024;                    ///< bytes; the server may enforce more
     wire::HeaderLayout layout = wire::HeaderLayout::kClassic;  ///< $SYSTOLE_IPC_LAYOUT=multipart changes the default
+    Duration connect_timeout{5000};                            ///< for a server that listens but does not answer
     bool check_server = true;  ///< its user must be root, hacluster, or (with a prefix) this process' own
 };
 

@@ -1,0 +1,28 @@
+#pragma once
+// cib/patchset.h — the difference between two CIBs as a document (format 2), made and applied.
+//
+// Making one costs what differs: subtrees that both snapshots share are not looked at.
+// Source: protocol sheet cib.md, section 7.
+#include <string>
+
+#include "cib/versions.h"
+#include "xml/tree.h"
+
+namespace systole::cib {
+
+/// From `before` to `after`; null if they don't differ. With `digest` the result's v2 digest is included.
+xml::NodePtr make_patchset(const xml::NodePtr& before, const xml::NodePtr& after, bool digest = false);
+
+struct Patched {
+    int rc = 0;        ///< 0, rc::kOldData (the patch is older), rc::kDiffFailed
+    xml::NodePtr cib;  ///< the result where rc is 0
+    std::string why;   ///< for people, where it isn't
+};
+enum class VersionCheck : std::uint8_t { kStrict, kNone };
+Patched apply_patchset(const xml::NodePtr& cib, const xml::Node& patchset, VersionCheck check = VersionCheck::kStrict);
+
+/// What a patchset brings: the target version, and whether anything under /cib/configuration is touched.
+Version target_version(const xml::Node& patchset);
+bool touches_configuration(const xml::Node& patchset);
+
+}  // namespace systole::cib
