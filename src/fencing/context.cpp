@@ -34,7 +34,9 @@ bool Peers::active(std::string_view name) const {
         peers_, [&](const auto& p) { return p.second.member && same_ignoring_case(p.second.name, name); });
 }
 
-std::size_t Peers::active_count() const { return active_names().size(); }
+std::size_t Peers::active_count() const {
+    return static_cast<std::size_t>(std::ranges::count_if(peers_, [](const auto& p) { return p.second.member; }));
+}
 
 std::vector<std::string> Peers::active_names() const {
     std::vector<std::string> names;

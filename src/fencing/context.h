@@ -26,7 +26,7 @@ private:
     std::uint64_t state_;
 };
 
-/// The members of the fencers' group. Whoever has no name yet can neither be asked nor counted on.
+/// The members of the fencers' group. Whoever has no name yet can't be asked to do anything, but will answer queries.
 class Peers {
 public:
     void learn(const wire::NodeRef& node);

@@ -9,6 +9,12 @@ namespace {
 
 Duration seconds(long long value) { return std::chrono::seconds(value); }
 
+std::string describe_outcome(const Outcome& outcome) {
+    if (outcome.ok()) return "done";
+    if (outcome.status == ExecStatus::kDone) return fmt::format("failed with exit status {}", outcome.exit_code);
+    return std::string(describe(outcome.status));
+}
+
 std::string_view short_id(std::string_view id) { return id.substr(0, 8); }
 
 }  // namespace
@@ -385,8 +391,7 @@ void Operations::conclude(Operation& operation, bool as_duplicate) {
     c_.log(operation.outcome.ok() || !ours ? wire::Severity::kNotice : wire::Severity::kWarning,
            fmt::format("'{}' of {} by {} for {}@{}{}: {}{}{}", operation.action, operation.target,
                        operation.delegate.empty() ? "nobody" : operation.delegate, operation.client_name,
-                       operation.origin, as_duplicate ? " (shared)" : "",
-                       operation.outcome.ok() ? "done" : std::string(describe(operation.outcome.status)),
+                       operation.origin, as_duplicate ? " (shared)" : "", describe_outcome(operation.outcome),
                        operation.outcome.reason.empty() ? "" : ": ", operation.outcome.reason),
            operation.target);
     if (const auto* asker = std::get_if<Asker>(&operation.asker)) {
@@ -478,14 +483,7 @@ void Operations::on_timer(std::string_view what) {
             finish(*operation, done());
             return;
         }
-        c_.log(wire::Severity::kWarning,
-               fmt::format("{} did not report on '{}' of {} in time: trying something else", pursuit.executor,
-                           operation->current_action(), operation->target),
-               operation->target);
-        operation->outcome = failed(ExecStatus::kTimeout, "Peer did not return fence result within timeout");
-        if (pursuit.delay) pursuit.delay = Duration{0};
-        pursuit.executor.clear();
-        advance(*operation, nullptr);
+        step_lost(*operation, "Peer did not return fence result within timeout");
     } else if (kind == "total") {
         finish_timed_out(*operation,
                          "Fencing did not complete within a total timeout based on the configured timeout and retries "
@@ -496,10 +494,15 @@ void Operations::on_timer(std::string_view what) {
 void Operations::on_peers_left() {
     std::vector<std::string> orphans;
     std::vector<std::string> waiting;
+    std::vector<std::string> deserted;
     for (const auto& [id, operation] : operations_) {
         if (!operation.pending()) continue;
         if (operation.pursuit) {
             const auto& p = *operation.pursuit;
+            // An executor that is gone won't report any more; but the target is expected to go.
+            if (operation.state == OperationState::kExecuting && !p.executor.empty() && !p.waiting_for_watchdog &&
+                !same_ignoring_case(p.executor, operation.target) && !c_.peers.active(p.executor))
+                deserted.push_back(id);
             const bool open = operation.state == OperationState::kQuery || p.stalled;
             if (open && p.query_open && p.replies >= std::min(p.expected, c_.peers.active_count()) && p.replies > 0)
                 waiting.push_back(id);
@@ -518,6 +521,11 @@ void Operations::on_peers_left() {
                                    fmt::format("{}, which owned the operation, left the cluster", operation.origin));
         set_completed(operation);
         conclude(operation, false);
+    }
+    for (const auto& id : deserted) {
+        Operation& operation = operations_.at(id);
+        step_lost(operation, fmt::format("{} left the cluster while it did '{}' of {}", operation.pursuit->executor,
+                                         operation.current_action(), operation.target));
     }
     for (const auto& id : waiting) {
         if (Operation* operation = find(id); operation != nullptr && operation->pursuit) advance(*operation, nullptr);

@@ -54,7 +54,10 @@ public:
     void on_client_closed(wire::ClientId client);
 
     /// Operations that ended since the last call: local work for them is to be dropped.
-    [[nodiscard]] std::vector<std::string> take_ended() { return std::exchange(ended_, {}); }
+    [[nodiscard]] std::vector<std::string> take_ended() {
+        if (!ended_.empty()) trim();
+        return std::exchange(ended_, {});
+    }
     [[nodiscard]] std::vector<HistoryEntry> entries() const;
     [[nodiscard]] std::vector<std::string> check_state() const;
 
@@ -81,6 +84,8 @@ private:
     PeerOffer* choose_peer(Operation& operation);
     PeerOffer* best_offer(Operation& operation, bool target_only, bool skip_target, bool verified_only);
     void ask_peer(Operation& operation, PeerOffer& peer, const std::string& device);
+    /// The peer that was asked won't report any more, or not in time.
+    void step_lost(Operation& operation, std::string why);
     void no_peer_left(Operation& operation);
     void step_succeeded(Operation& operation, const std::string& device);
     void on_step_result(Operation& operation, const xml::Node& message, std::string_view peer);

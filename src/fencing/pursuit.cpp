@@ -313,6 +313,19 @@ void Operations::ask_peer(Operation& operation, PeerOffer& peer, const std::stri
     c_.send(peer.node, std::move(message).build());
 }
 
+void Operations::step_lost(Operation& operation, std::string why) {
+    Pursuit& p = *operation.pursuit;
+    c_.log(wire::Severity::kWarning,
+           fmt::format("'{}' of {} by {}: {}; trying something else", operation.current_action(), operation.target,
+                       p.executor, why),
+           operation.target);
+    c_.cancel(fmt::format("op/{}/step", operation.id));
+    operation.outcome = failed(ExecStatus::kTimeout, std::move(why));
+    if (p.delay) p.delay = Duration{0};  // it has been waited for
+    p.executor.clear();
+    advance(operation, nullptr);
+}
+
 void Operations::no_peer_left(Operation& operation) {
     Pursuit& p = *operation.pursuit;
     const std::string device = p.with_topology && !p.devices.empty() ? p.devices.front() : std::string{};

@@ -29,6 +29,11 @@ Result<Topology::Key> Topology::key_of(const xml::Node& level) {
     return fail(Errc::kInvalid, fmt::format("Invalid target for topology level '{}'", level.id()));
 }
 
+bool Topology::same_target(const Entry& entry, const Key& key) {
+    if (entry.by != key.by) return false;
+    return key.by == By::kName ? same_ignoring_case(entry.target, key.target) : entry.target == key.target;
+}
+
 Result<void> Topology::add(const xml::Node& level, bool from_cib) {
     if (level.id().empty()) return fail(Errc::kInvalid, "Topology level is invalid without ID");
     auto key = key_of(level);
@@ -38,8 +43,8 @@ Result<void> Topology::add(const xml::Node& level, bool from_cib) {
         return fail(Errc::kInvalid,
                     fmt::format("Invalid level number '{}' for topology level '{}'", level.get("index"), level.id()));
     }
-    auto it = std::ranges::find_if(
-        entries_, [&](const Entry& e) { return e.by == key->by && e.target == key->target && e.from_cib == from_cib; });
+    auto it =
+        std::ranges::find_if(entries_, [&](const Entry& e) { return same_target(e, *key) && e.from_cib == from_cib; });
     if (it == entries_.end()) {
         entries_.push_back({key->by, key->target, key->attribute, key->value, from_cib, {}});
         it = std::prev(entries_.end());
@@ -59,7 +64,7 @@ Result<void> Topology::remove(const xml::Node& level) {
                     fmt::format("Invalid level number '{}' for topology level {}", level.get("index"), level.id()));
     }
     for (auto& entry : entries_) {
-        if (entry.by != key->by || entry.target != key->target) continue;
+        if (!same_target(entry, *key)) continue;
         if (*index == 0) {
             entry.levels.clear();
         } else {

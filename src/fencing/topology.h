@@ -48,6 +48,7 @@ private:
         std::string target, attribute, value;
     };
     static Result<Key> key_of(const xml::Node& level);
+    static bool same_target(const Entry& entry, const Key& key);
     std::vector<Entry> entries_;  ///< in order of registration
 };
 
