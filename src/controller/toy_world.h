@@ -110,7 +110,7 @@ private:
     void on_bus(std::function<void()> what);
     void change_group(wire::Group group, std::vector<wire::GroupMember> joined, std::vector<wire::GroupMember> left);
     void tell_quorum();
-    void gone(Machine& machine);
+    void gone(const Machine& machine, std::uint32_t pid);
     void execute(Machine& machine, const ToExecutor& order);
     void begin_next(Machine& machine, const std::string& resource);
     void begin_recurring(Machine& machine, const std::string& key);

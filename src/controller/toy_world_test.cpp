@@ -152,10 +152,10 @@ void World::change_group(wire::Group group, std::vector<wire::GroupMember> joine
     }
 }
 
-void World::gone(Machine& machine) {
+void World::gone(const Machine& machine, std::uint32_t pid) {
     for (const auto group :
          {wire::Group::kController, wire::Group::kAttributes, wire::Group::kFencing, wire::Group::kCib}) {
-        const wire::GroupMember member{machine.id, machine.pid};
+        const wire::GroupMember member{machine.id, pid};
         if (members_[group].contains(member)) change_group(group, {}, {member});
     }
 }
@@ -172,10 +172,7 @@ void World::power_off(const std::string& name) {
     machine.groups.clear();
     at(options_.detection, [this, name, pid = machine.pid] {
         on_bus([this, name, pid] {
-            Machine& lost = machines_.at(name);
-            const auto keep = std::exchange(lost.pid, pid);
-            gone(lost);
-            lost.pid = keep;
+            gone(machines_.at(name), pid);
             tell_quorum();
         });
     });
@@ -187,7 +184,7 @@ void World::kill_core(const std::string& name) {
     machine.core.reset();
     ++machine.life;
     machine.groups.clear();
-    on_bus([this, name] { gone(machines_.at(name)); });
+    on_bus([this, name, pid = machine.pid] { gone(machines_.at(name), pid); });
 }
 
 void World::isolate(const std::string& name) {
@@ -390,10 +387,9 @@ void World::perform(Machine& machine, Effect& effect) {
         at(Duration(0), [this, name, life] {
             Machine& m = machines_.at(name);
             if (m.life != life) return;
-            const auto left = m.groups;
             m.core.reset();
             m.executor.recurring.clear();
-            on_bus([this, name] { gone(machines_.at(name)); });
+            on_bus([this, name, pid = m.pid] { gone(machines_.at(name), pid); });
             on_bus([this, name, life] {
                 Machine& again = machines_.at(name);
                 if (again.life != life) return;
@@ -591,7 +587,8 @@ std::vector<xml::NodePtr> World::ask(const std::string& name, wire::Service serv
                                      const std::vector<xml::NodePtr>& requests) {
     Machine& machine = machines_.at(name);
     machine.client_mail.clear();
-    wire::Client client{.id = {++clients_}, .service = service, .pid = 4242, .user = "root", .privileged = true};
+    wire::Client client{
+        .id = {++clients_}, .service = service, .pid = 4242, .user = "root", .privileged = true, .uuid = {}};
     client.uuid = fmt::format("client-{}", clients_);
     feed(machine, wire::ClientConnected{client});
     std::uint32_t number = 0;
