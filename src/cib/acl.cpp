@@ -104,6 +104,13 @@ unsigned Rights::mark_at(const Path& path) const {
     return found == marks_.end() ? 0U : found->second;
 }
 
+Rights::Access Rights::own_access(const Path& path) const {
+    const unsigned mark = mark_at(path);
+    if ((mark & kDeny) != 0) return Access::kDenied;
+    if ((mark & kWrite) != 0) return Access::kWritable;
+    return (mark & kRead) != 0 ? Access::kReadable : Access::kUnmarked;
+}
+
 bool Rights::may_write(const Path& path) const {
     Path at = path;
     for (;;) {

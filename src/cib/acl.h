@@ -25,6 +25,10 @@ public:
     /// What the user may see; null if nothing.
     [[nodiscard]] xml::NodePtr filter(const xml::NodePtr& cib) const;
 
+    enum class Access : std::uint8_t { kUnmarked, kReadable, kWritable, kDenied };
+    /// What an element's own mark gives; kUnmarked: what the element above gives.
+    [[nodiscard]] Access own_access(const xml::Path& path) const;
+
     /// May the user turn `before` (the CIB that the rights are from) into `after`?
     /// Errors: kDenied, naming the first place that the user may not write.
     [[nodiscard]] Result<void> check_change(const xml::NodePtr& before, const xml::NodePtr& after) const;

@@ -24,7 +24,14 @@ std::string step_name(const Node& node) {
     return std::string(node.name());
 }
 
-bool same_attributes(const Node& a, const Node& b) {
+bool same_attributes(const Node& a, const Node& b, AttributeOrder order) {
+    if (order == AttributeOrder::kIgnored) {
+        return a.attributes().size() == b.attributes().size() &&
+               std::ranges::all_of(a.attributes(), [&](const xml::Attribute& x) {
+                   const xml::Attribute* y = b.find(x.name.view());
+                   return y != nullptr && y->value == x.value;
+               });
+    }
     return std::ranges::equal(a.attributes(), b.attributes(), [](const xml::Attribute& x, const xml::Attribute& y) {
         return x.name == y.name && x.value == y.value;
     });
@@ -33,12 +40,14 @@ bool same_attributes(const Node& a, const Node& b) {
 /// Makes the change elements. Deletions come first in the document, whatever they stand beside.
 class Maker {
 public:
+    explicit Maker(AttributeOrder order) : order_(order) {}
+
     std::vector<NodePtr> deletions, others;
 
     /// False if a change below can't be addressed by a path (twins without ids): the caller replaces `after` whole.
     bool compare(const NodePtr& before, const NodePtr& after, const std::string& path) {
         if (before == after) return true;
-        if (!same_attributes(*before, *after)) others.push_back(modification(*before, *after, path));
+        if (!same_attributes(*before, *after, order_)) others.push_back(modification(*before, *after, path));
         return compare_children(*before, *after, path);
     }
 
@@ -55,15 +64,17 @@ private:
         if (position) change.set("position", static_cast<long long>(*position));
         return std::move(change).build();
     }
-    static NodePtr modification(const Node& before, const Node& after, const std::string& path) {
+    [[nodiscard]] NodePtr modification(const Node& before, const Node& after, const std::string& path) const {
         Builder list("change-list");
         const auto old = before.attributes();
         std::size_t index = 0;
         for (const xml::Attribute& a : after.attributes()) {
             const xml::Attribute* was = before.find(a.name.view());
             const bool moved = was != nullptr && (index >= old.size() || old[index].name != a.name);
-            const bool order_only = moved && old.size() == after.attributes().size();
-            if (was == nullptr || was->value != a.value || order_only) {
+            const bool displaced =
+                moved && (order_ == AttributeOrder::kCounts ||
+                          (order_ == AttributeOrder::kTracked && old.size() == after.attributes().size()));
+            if (was == nullptr || was->value != a.value || displaced) {
                 list.add(std::move(Builder("change-attr")
                                        .set("name", a.name.view())
                                        .set("operation", "set")
@@ -167,8 +178,58 @@ private:
         return p;
     }
 
-    /// Kept children that stay in order among themselves: a longest increasing run of old places. The rest moves.
-    static std::vector<bool> staying(const std::vector<std::optional<std::size_t>>& old_of_new) {
+    /// Which kept children don't move. The field compares places one after the other, leaving out of the count those
+    /// that were found to move; its answer is taken where it adds up (what stays keeps its order), as patches should
+    /// read alike. Else: a longest increasing run of old places.
+    static std::vector<bool> staying(const std::vector<std::optional<std::size_t>>& old_of_new,
+                                     const std::vector<std::optional<std::size_t>>& new_of_old) {
+        std::vector<bool> stays = staying_by_place(old_of_new, new_of_old);
+        std::optional<std::size_t> last;
+        for (std::size_t n = 0; n < old_of_new.size(); ++n) {
+            if (!stays[n]) continue;
+            if (last && *old_of_new[n] < *last) return longest_run(old_of_new);
+            last = old_of_new[n];
+        }
+        return stays;
+    }
+
+    static std::vector<bool> staying_by_place(const std::vector<std::optional<std::size_t>>& old_of_new,
+                                              const std::vector<std::optional<std::size_t>>& new_of_old) {
+        // Where nothing but additions and removals happened, which is nearly always, nothing needs counting.
+        std::vector<bool> stays(old_of_new.size(), false);
+        bool in_order = true;
+        std::optional<std::size_t> last;
+        for (std::size_t n = 0; n < old_of_new.size(); ++n) {
+            stays[n] = old_of_new[n].has_value();
+            if (!stays[n]) continue;
+            in_order = in_order && (!last || *last < *old_of_new[n]);
+            last = old_of_new[n];
+        }
+        if (in_order) return stays;
+        std::vector<bool> skip_old(new_of_old.size());
+        std::vector<bool> skip_new(old_of_new.size());
+        for (std::size_t o = 0; o < new_of_old.size(); ++o) skip_old[o] = !new_of_old[o];
+        for (std::size_t n = 0; n < old_of_new.size(); ++n) skip_new[n] = !old_of_new[n];
+        const auto place = [](const std::vector<bool>& skip, std::size_t index) {
+            return std::count(skip.begin(), skip.begin() + static_cast<std::ptrdiff_t>(index), false);
+        };
+        for (std::size_t o = 0; o < new_of_old.size(); ++o) {
+            if (!new_of_old[o]) continue;
+            const std::size_t n = *new_of_old[o];
+            const auto from = place(skip_old, o);
+            const auto to = place(skip_new, n);
+            if (from == to) continue;
+            stays[n] = false;
+            if (from > to) {
+                skip_old[o] = true;
+            } else {
+                skip_new[n] = true;
+            }
+        }
+        return stays;
+    }
+
+    static std::vector<bool> longest_run(const std::vector<std::optional<std::size_t>>& old_of_new) {
         std::vector<bool> stays(old_of_new.size(), false);
         std::vector<std::size_t> ends;  // new index that ends the best run of each length
         std::vector<std::optional<std::size_t>> previous(old_of_new.size());
@@ -193,7 +254,7 @@ private:
         if (olds.empty() && news.empty()) return true;
         Pairing p = pair_children(olds, news);
         if (p.ambiguous) return false;
-        const std::vector<bool> stays = staying(p.old_of_new);
+        const std::vector<bool> stays = staying(p.old_of_new, p.new_of_old);
         for (std::size_t n = 0; n < news.size(); ++n) {  // a comment has no address of its own: it can't move
             if (!p.old_of_new[n] || stays[n] || news[n]->kind() != xml::Kind::kComment) continue;
             p.new_of_old[*p.old_of_new[n]].reset();
@@ -235,6 +296,8 @@ private:
         }
         return true;
     }
+
+    AttributeOrder order_;
 };
 
 void add_version(Builder& version, const char* name, const Node& cib) {
@@ -474,9 +537,9 @@ std::optional<Patched> check_versions(const Version& current, const Node& patchs
 
 }  // namespace
 
-NodePtr make_patchset(const NodePtr& before, const NodePtr& after, bool digest) {
+NodePtr make_patchset(const NodePtr& before, const NodePtr& after, bool digest, AttributeOrder order) {
     if (before == after) return nullptr;
-    Maker maker;
+    Maker maker(order);
     if (!maker.compare(before, after, "/" + step_name(*after))) {
         // Twins directly below the root: there is no parent to replace, so all children are.
         maker.deletions.clear();

@@ -10,8 +10,16 @@
 
 namespace systole::cib {
 
+/// What counts as a change of an element's attributes.
+enum class AttributeOrder : std::uint8_t {
+    kTracked,  ///< another order of the same attributes is a change, a shift by a new or missing one is none
+    kIgnored,  ///< the set of attributes and values alone
+    kCounts,   ///< an attribute in another place is a changed one
+};
+
 /// From `before` to `after`; null if they don't differ. With `digest` the result's v2 digest is included.
-xml::NodePtr make_patchset(const xml::NodePtr& before, const xml::NodePtr& after, bool digest = false);
+xml::NodePtr make_patchset(const xml::NodePtr& before, const xml::NodePtr& after, bool digest = false,
+                           AttributeOrder order = AttributeOrder::kTracked);
 
 struct Patched {
     int rc = 0;        ///< 0, rc::kOldData (the patch is older), rc::kDiffFailed

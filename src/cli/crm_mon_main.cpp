@@ -6,6 +6,7 @@
 
 #include "cli/cib_source.h"
 #include "cli/command.h"
+#include "cli/live_source.h"
 #include "cli/local_time.h"
 #include "cli/monitor.h"
 #include "cli/status_view.h"
@@ -191,6 +192,7 @@ ExitCode run(const Arguments& arguments, Output& output) {
 }  // namespace systole::cli
 
 int main(int argc, char** argv) {
+    systole::cli::use_live_cluster();
     // Old spellings of output formats.
     std::vector<std::string> words(argv, argv + argc);
     const std::string_view program = words.front();

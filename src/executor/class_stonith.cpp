@@ -96,7 +96,7 @@ void Core::ask_fencer(Resource& resource, Operation& operation, ResourceRun::Ste
             break;
         case ResourceRun::Step::kFenceMonitor:
             op = "st_execute";
-            data.rename("st_device_action").set("st_device_id", resource.id).set("st_device_action", "monitor");
+            data.rename("st_device_id").set("st_device_id", resource.id).set("st_device_action", "monitor");
             break;
         case ResourceRun::Step::kWhole:
         case ResourceRun::Step::kServiceScript: SYSTOLE_ASSERT(false, "not a step of class stonith");
