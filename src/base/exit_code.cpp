@@ -132,7 +132,7 @@ ExitCode exit_code_of_legacy(int rc) {
         case ENOTUNIQ: return kMultiple;
         case ENXIO: return kNoSuchObject;
         case EEXIST: return kExists;
-        case EINVAL: return kInvalidParameter;
+        case EINVAL: return kSoftware;  // as cibadmin exits
         case ENOTCONN:
         case ECONNREFUSED:
         case EREMOTEIO: return kDisconnected;

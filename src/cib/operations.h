@@ -5,7 +5,10 @@
 // field's rules to the letter, those of older releases included (release.h). Snapshots share what did not change, so
 // the cost of an operation follows its change.
 // Source: protocol sheet cib.md, sections 5 and 6; differential tests against cibadmin in tests/interop.
+#include <functional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "cib/request.h"
 #include "cib/schema.h"
@@ -18,6 +21,8 @@ struct World {
     Schemas* schemas = nullptr;     ///< null: nothing is validated and nothing can be upgraded
     std::string feature_set;        ///< ours; a result with a newer one is refused (empty: never)
     std::string modification_time;  ///< value for cib-last-written; empty: cib-last-written and update-* stay untouched
+    /// Unix groups of a user, for acl_group; none where it isn't given.
+    std::function<std::vector<std::string>(std::string_view user)> groups_of{};
     std::uint64_t* validated = nullptr;  ///< counts schema validations, for tests and metrics; may be null
 };
 

@@ -41,6 +41,7 @@ int command_main(const CommandSpec& spec, int argc, char** argv, const RunComman
     config.verbosity = arguments->verbosity;
     config.destination = arguments->value("output-to").value_or("");
     config.trace_origins = std::getenv("PCMK_trace_functions") != nullptr;
+    if (const char* traced = std::getenv("PCMK_trace_functions")) config.traced = traced;
     config.html = {.cgi = arguments->has("html-cgi"),
                    .title = arguments->value("html-title").value_or(""),
                    .stylesheet = arguments->value("html-stylesheet").value_or("")};

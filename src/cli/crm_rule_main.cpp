@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include "cli/cib_source.h"
 #include "cli/command.h"
 #include "cli/local_time.h"
+#include "cli/status_source.h"
 #include "cli/xml_input.h"
 #include "rules/evaluate.h"
 

@@ -1,5 +1,6 @@
 #include "cli/output.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -172,8 +173,10 @@ void Output::error(std::string_view text) {
 }
 
 void Output::log(Severity severity, std::string_view origin, std::string_view text) {
-    if (static_cast<int>(severity) > config_.verbosity && config_.format != Format::kLog) return;
-    static constexpr const char* kNames[]{"error", "warning", "notice", "info", "debug"};
+    const auto traced = split(config_.traced, ", ");
+    const bool wanted = std::ranges::find(traced, origin) != traced.end();
+    if (!wanted && static_cast<int>(severity) > config_.verbosity && config_.format != Format::kLog) return;
+    static constexpr const char* kNames[]{"error", "warning", "notice", "info", "debug", "trace"};
     flush();
     const std::string place = config_.trace_origins ? std::string(origin) + " \t" : std::string();
     std::fprintf(stderr, "%s%s: %.*s\n", place.c_str(), kNames[static_cast<std::size_t>(severity)],

@@ -24,7 +24,7 @@ enum class Format : std::uint8_t { kText, kXml, kJson, kHtml, kLog, kNone };
 /// "console" is text. Empty if it is no format.
 std::optional<Format> parse_format(std::string_view name);
 
-enum class Severity : std::uint8_t { kError, kWarning, kNotice, kInfo, kDebug };
+enum class Severity : std::uint8_t { kError, kWarning, kNotice, kInfo, kDebug, kTrace };
 
 struct HtmlOptions {
     bool cgi = false;
@@ -42,6 +42,7 @@ public:
         std::string destination;  ///< file name; empty or "-": standard output
         int verbosity = 0;
         bool trace_origins = false;  ///< log lines say where they come from
+        std::string traced;          ///< origins, separated by commas, whose lines are shown at any verbosity
         HtmlOptions html;
     };
     /// Errors: kIo, the destination can't be opened.

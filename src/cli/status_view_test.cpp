@@ -9,7 +9,7 @@
 
 #include <unistd.h>
 
-#include "cli/cib_source.h"
+#include "cli/status_source.h"
 #include "model/read_cluster.h"
 #include "xml/parse.h"
 

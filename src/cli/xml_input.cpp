@@ -1,23 +1,15 @@
 #include "cli/xml_input.h"
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "cli/files.h"
 #include "xml/parse.h"
 
 namespace systole::cli {
 namespace {
-
-std::string read_from(std::FILE* file) {
-    std::string text;
-    char buffer[65536];
-    while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file)) text.append(buffer, n);
-    return text;
-}
 
 // libxml2's way of showing an error: the message, the line, and a mark under the place.
 void log_error(Output& output, std::string_view text, const Error& error) {
@@ -53,21 +45,17 @@ std::optional<xml::NodePtr> parse_text(Output& output, const std::string& text) 
 
 }  // namespace
 
-std::string read_stdin() { return read_from(stdin); }
-
 std::optional<xml::NodePtr> parse_given(Output& output, const std::string& text) {
-    return parse_text(output, text == "-" ? read_stdin() : text);
+    if (text != "-") return parse_text(output, text);
+    const auto given = read_file("-");
+    return given ? parse_text(output, *given) : std::nullopt;
 }
 
 std::optional<xml::NodePtr> parse_file(Output& output, const std::string& path, std::string* why) {
-    std::FILE* file = std::fopen(path.c_str(), "re");
-    if (file == nullptr) {
-        if (why != nullptr) *why = std::strerror(errno);
-        return std::nullopt;
-    }
-    const std::string text = read_from(file);
-    std::fclose(file);
-    return parse_text(output, text);
+    const auto text = read_file(path);
+    if (text) return parse_text(output, *text);
+    if (why != nullptr) *why = text.error().what;
+    return std::nullopt;
 }
 
 }  // namespace systole::cli

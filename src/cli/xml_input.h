@@ -8,8 +8,6 @@
 
 namespace systole::cli {
 
-/// Everything that standard input holds.
-std::string read_stdin();
 /// Parses `text` ("-": standard input). Where that fails, log lines on standard error show where and why.
 std::optional<xml::NodePtr> parse_given(Output& output, const std::string& text);
 /// Parses what a file holds. Errors are told like above; a file that can't be read gives its reason in `why`.

@@ -207,7 +207,7 @@ bool HistoryReader::keeps_failures(const Entry& e) const {
 bool HistoryReader::parameters_changed(const Entry& e) {
     if (e.task != "start" && e.task != "monitor") return false;
     if (needs_host_name(c_, e.resource)) {
-        c_.parameter_checks.push_back({&e.xml, &e.resource, &e.node});
+        c_.parameter_checks.push_back({.xml = &e.xml, .resource = &e.resource, .node = &e.node});
         return false;
     }
     const DigestResult result = compare_digests(c_, e.resource, e.xml, e.node);

@@ -157,7 +157,9 @@ Result<NodePtr> parse(std::string_view text, const ParseOptions& options) {
         xmlCreatePushParserCtxt(&handler, &sax, nullptr, 0, nullptr));
     if (!context) return fail(Errc::kInvalid, "the XML parser could not be set up");
     sax.context = context.get();
-    xmlCtxtUseOptions(context.get(), XML_PARSE_NONET | XML_PARSE_HUGE);
+    // NOENT: without it libxml2 hands "&amp;" in an attribute on as "&#38;". No entity beyond the predefined ones can
+    // be put in place by it, as declarations are refused.
+    xmlCtxtUseOptions(context.get(), XML_PARSE_NONET | XML_PARSE_HUGE | XML_PARSE_NOENT);
     while (!text.empty() && sax.error.empty()) {
         constexpr std::size_t kChunk = 1U << 20;  // bounds libxml2's own buffer, whatever the size of the document
         const std::size_t size = std::min(text.size(), kChunk);

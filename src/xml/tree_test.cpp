@@ -33,6 +33,10 @@ TEST(Parse, DropsTextButKeepsCommentsAndCData) {
               "<a><!--note--><t/><![CDATA[<x>]]></a>");
 }
 
+TEST(Parse, PredefinedEntitiesStandForTheirCharacters) {
+    EXPECT_EQ(parsed(R"(<a v="&amp;&lt;&gt;&quot;&apos;&#65;&amp;amp;"/>)")->get("v"), "&<>\"'A&amp;");
+}
+
 TEST(Parse, KeepsTextWhenAsked) {
     const auto kept = parse("<a>\n  <t>two  blanks</t>\n</a>", {.text = TextNodes::kKeep});
     ASSERT_TRUE(kept.has_value());

@@ -471,12 +471,12 @@ std::vector<Path> find_foreign(const std::string& text, const Node& root) {
     return found;
 }
 
-/// Matches that are text stand for their element.
+/// Matches that are no elements stand for the element around them; a comment beside the root stands for nothing.
 std::vector<Path> lifted(std::vector<Path> found, const Node& root) {
     bool changed = false;
     for (Path& path : found) {
         const Node* node = node_at(root, path);
-        if (node == nullptr || (node->kind() != Kind::kText && node->kind() != Kind::kCData)) continue;
+        if (node == nullptr || node->is_element() || path.empty()) continue;
         path.pop_back();
         changed = true;
     }

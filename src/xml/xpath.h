@@ -19,9 +19,9 @@ public:
     /// Errors: kInvalid, with the expression and the parser's own words, if it is not well-formed.
     static Result<XPath> compile(std::string_view expression);
 
-    /// The matching elements and comments in document order, each once. A matching attribute or text stands for its
-    /// element, the document node for the root element. An expression that has no node-set as its value, or that begins
-    /// at a context node (there is none), matches nothing.
+    /// The matching elements in document order, each once. A matching attribute, text or comment stands for the element
+    /// around it, the document node for the root element. An expression that has no node-set as its value, or that
+    /// begins at a context node (there is none), matches nothing.
     [[nodiscard]] std::vector<Path> find(const Node& root) const;
     /// As find, but no more than the first match.
     [[nodiscard]] std::vector<Path> find_first(const Node& root) const;

@@ -3,7 +3,8 @@
 //
 // One connection to one service. Requests that expect a response are answered in order; events come when they come and
 // are read separately. Both header layouts are understood; requests are sent in the layout of 2.1.x unless told
-// otherwise or the server was seen to answer in the newer one.
+// otherwise or the server was seen to answer in the newer one. A server of 3.0.1 or later takes a classic request for
+// one that expects no response: the first call then ends with kStale, and the caller may connect again with kMultipart.
 //
 // Invariants: a response is matched by the request's number, a late one of a timed-out request is dropped; the server's
 // user is checked before anything is sent.
@@ -24,9 +25,10 @@
 namespace systole::runtime {
 
 struct IpcClientOptions {
-    std::optional<std::string> prefix;       ///< of the service's name; default: $SYSTOLE_IPC_PREFIX
-    std::uint32_t buffer_size = 128 * 1024;  ///< bytes; the server may enforce more
+    std::optional<std::string> prefix;                         ///< of the service's name; default: $SYSTOLE_IPC_PREFIX
+    std::uint32_t buffer_size = 128 * 1024;                    ///< bytes; the server may enforce more
     wire::HeaderLayout layout = wire::HeaderLayout::kClassic;  ///< $SYSTOLE_IPC_LAYOUT=multipart changes the default
+    Duration connect_timeout{5000};                            ///< for a server that listens but does not answer
     bool check_server = true;  ///< its user must be root, hacluster, or (with a prefix) this process' own
 };
 
@@ -47,6 +49,17 @@ public:
     /// The next event, waiting for at most `wait` (0: only what is there, negative: for ever). Empty if there is none
     /// in time. Errors: kUnreachable if the connection is lost; kInvalid for an event that is not XML (go on reading).
     Result<std::optional<xml::NodePtr>> next_event(Duration wait = Duration{0});
+
+    /// For clients that wait for nothing: with wire::kProxied the response, too, comes as an event, with this number
+    /// and the flag wire::kIpcProxiedResponse (Systole's own servers do so).
+    Result<std::int32_t> post(const xml::Node& request, std::uint32_t flags);
+    struct Event {
+        std::int32_t id{};
+        std::uint32_t flags{};
+        xml::NodePtr message;
+    };
+    /// As next_event(), with number and flags.
+    Result<std::optional<Event>> next_message(Duration wait = Duration{0});
 
     /// Readable when an event may be there or the server is gone; then call next_event() until it is empty.
     [[nodiscard]] int fd() const;

@@ -1,0 +1,17 @@
+#pragma once
+// cli/schema_directory.h — the schemas that commands use.
+#include <functional>
+#include <memory>
+
+#include "cib/schemas_set.h"
+
+namespace systole::cli {
+
+/// $PCMK_schema_directory; else the build tree's beside the program, else the installed one.
+std::string schema_directory();
+
+/// The schemas of that directory. Only names are read now; a directory that isn't there has no schemas.
+std::unique_ptr<cib::SchemaSet> open_schemas(std::function<void(const cib::SchemaNote&)> note = {},
+                                             const std::string& directory = schema_directory());
+
+}  // namespace systole::cli
