@@ -23,7 +23,7 @@ using model::Role;
 using Flags = std::uint32_t;
 
 namespace act {
-inline constexpr Flags kPseudo = 1U << 0;         ///< nothing to run: a point in the order
+inline constexpr Flags kPseudo = 1U << 0;  ///< nothing to run: a point in the order
 inline constexpr Flags kRunnable = 1U << 1;
 inline constexpr Flags kOptional = 1U << 2;       ///< needn't be done
 inline constexpr Flags kAlwaysInGraph = 1U << 3;  ///< in the graph even if optional
@@ -39,8 +39,8 @@ inline constexpr Flags kParametersRead = 1U << 11;
 
 namespace rel {
 inline constexpr Flags kNone = 0;
-inline constexpr Flags kOrdered = 1U << 0;             ///< if both are done, then in this order
-inline constexpr Flags kIfFirstUnmigratable = 1U << 1; ///< only if first isn't part of a migration
+inline constexpr Flags kOrdered = 1U << 0;              ///< if both are done, then in this order
+inline constexpr Flags kIfFirstUnmigratable = 1U << 1;  ///< only if first isn't part of a migration
 inline constexpr Flags kThenImpliesFirst = 1U << 4;
 inline constexpr Flags kFirstImpliesThen = 1U << 5;
 inline constexpr Flags kPromotedThenImpliesFirst = 1U << 6;
@@ -68,8 +68,8 @@ struct Action;
 
 struct Relation {
     Action* other;
-    Flags flags;            ///< may be cleared once it turns out not to apply
-    Flags declared;         ///< as it was made
+    Flags flags;     ///< may be cleared once it turns out not to apply
+    Flags declared;  ///< as it was made
     bool graphed = false;
 };
 

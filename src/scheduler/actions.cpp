@@ -14,11 +14,8 @@ namespace {
 struct TaskPair {
     std::string_view task, done;
 };
-constexpr TaskPair kPairs[] = {{"stop", "stopped"},
-                               {"start", "running"},
-                               {"promote", "promoted"},
-                               {"demote", "demoted"},
-                               {"notify", "notified"}};
+constexpr TaskPair kPairs[] = {
+    {"stop", "stopped"}, {"start", "running"}, {"promote", "promoted"}, {"demote", "demoted"}, {"notify", "notified"}};
 
 Needs needs_of(const Resource& rsc, std::string_view task) {
     if (task != "start" && task != "promote") return Needs::kNothing;
@@ -124,9 +121,7 @@ std::string_view uncompleted(std::string_view task) {
     return task;
 }
 
-std::string Action::key() const {
-    return rsc == nullptr ? name : model::operation_key(rsc->id, key_task, interval);
-}
+std::string Action::key() const { return rsc == nullptr ? name : model::operation_key(rsc->id, key_task, interval); }
 
 std::string_view Action::meta_value(std::string_view name_of) const {
     const auto it = meta.find(name_of);
@@ -276,12 +271,12 @@ Action* Scheduler::fence_action(Node& node, std::string_view operation, bool opt
                 const auto digest = model::compare_fencing_digests(c, *device, node);
                 if (digest.result == model::DigestResult::kMismatch) {
                     optional = false;
-                    plan.messages.push_back(fmt::format("notice: Unfencing node {} because the definition of {} changed",
-                                                        node.name, device->id));
+                    plan.messages.push_back(fmt::format(
+                        "notice: Unfencing node {} because the definition of {} changed", node.name, device->id));
                 }
                 if (digest.only_private_changed) {
-                    plan.messages.push_back(fmt::format("Only 'private' parameters to {} for unfencing {} changed",
-                                                        device->id, node.name));
+                    plan.messages.push_back(
+                        fmt::format("Only 'private' parameters to {} for unfencing {} changed", device->id, node.name));
                 }
                 all += fmt::format("{}:{}:{},", device->id, device->agent_type(), digest.digests.all);
                 secure += fmt::format("{}:{}:{},", device->id, device->agent_type(), digest.digests.secure);

@@ -88,7 +88,8 @@ Action& end_of(Scheduler& s, Action& action) {
     return end == nullptr ? action : *end;
 }
 
-// --- what relations do -------------------------------------------------------------------------------------------------
+// --- what relations do
+// -------------------------------------------------------------------------------------------------
 
 void asymmetric(Scheduler&, Action& first, Action& then) {
     if (then.rsc == nullptr || first.is(act::kRunnable)) return;
@@ -106,8 +107,8 @@ void asymmetric(Scheduler&, Action& first, Action& then) {
 
 void intermediate_stop(Action& first, Action& then, Flags filter) {
     const bool restart = (filter & act::kOptional) != 0 && !then.is(act::kOptional);
-    const bool stop = (filter & act::kRunnable) != 0 && !then.is(act::kRunnable) && then.rsc->managed &&
-                      first.rsc == then.rsc;
+    const bool stop =
+        (filter & act::kRunnable) != 0 && !then.is(act::kRunnable) && then.rsc->managed && first.rsc == then.rsc;
     if (!restart && !stop) return;
     if (first.is(act::kRunnable)) first.clear_because(act::kOptional, then);
     if (!then.is(act::kOptional)) first.clear_because(act::kOptional, then);
@@ -198,7 +199,8 @@ Changed update_interleaved(Scheduler& s, Action& first, Action& then, const Node
         Resource* first_instance = compatible_instance(s, *then_instance, *first.rsc, Role::kUnknown, current);
         if (first_instance == nullptr) {
             const bool mandatory = (u.type & (rel::kUnrunnableFirstBlocks | rel::kFirstImpliesThen)) != 0;
-            if (!current && mandatory && assign_to(s, *then_instance, nullptr, nullptr, true, true)) changed.then = true;
+            if (!current && mandatory && assign_to(s, *then_instance, nullptr, nullptr, true, true))
+                changed.then = true;
             continue;
         }
         Action* first_action = interleaved_action(s, first, *first_instance, first_task, node, true);
@@ -322,7 +324,8 @@ const Node* start_node(Scheduler& s, const Action& action) {
     return action.node;
 }
 
-// --- blocked colocations -------------------------------------------------------------------------------------------------
+// --- blocked colocations
+// -------------------------------------------------------------------------------------------------
 
 void mark_blocked(Scheduler& s, Resource& rsc, std::string_view task, const Resource& reason) {
     const auto list = s.of(rsc).actions;
@@ -337,7 +340,8 @@ void mark_blocked(Scheduler& s, Resource& rsc, std::string_view task, const Reso
     for (Resource* child : rsc.children) mark_blocked(s, *child, task, reason);
 }
 
-// --- orderings to relations ----------------------------------------------------------------------------------------------
+// --- orderings to relations
+// ----------------------------------------------------------------------------------------------
 
 std::vector<Action*> actions_at(Scheduler& s, const OrderEnd& end, Resource& rsc) {
     if (end.action != nullptr) return {end.action};
@@ -395,8 +399,7 @@ bool is_invalid(const Action& action, Relation& input) {
 
 }  // namespace
 
-Flags collective_action_flags(Scheduler& s, Action& action, const std::vector<Resource*>& instances,
-                              const Node* node) {
+Flags collective_action_flags(Scheduler& s, Action& action, const std::vector<Resource*>& instances, const Node* node) {
     Flags flags = act::kOptional | act::kRunnable | act::kPseudo;
     bool any_runnable = false;
     const std::string task(instance_task(action));

@@ -165,8 +165,7 @@ void sort_resources(Scheduler& s) {
     std::vector<Node*> nodes = s.c.nodes;
     std::ranges::stable_sort(nodes,
                              [&](const Node* a, const Node* b) { return s.node_before(nullptr, *a, *b, nullptr); });
-    merge_sort(s.c.resources,
-               [&](Resource* a, Resource* b) { return compare_for_placement(s, *a, *b, nodes); });
+    merge_sort(s.c.resources, [&](Resource* a, Resource* b) { return compare_for_placement(s, *a, *b, nodes); });
 }
 
 void note_failed_start(Scheduler& s, Resource& rsc) {

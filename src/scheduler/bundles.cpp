@@ -104,8 +104,8 @@ Node* assign_bundle(Scheduler& s, Resource& bundle, Node* prefer, bool stop_if_f
         for (const Node* node : s.c.nodes) {
             NodeScore* entry = inner->allowed.find(*node);
             if (entry == nullptr) continue;
-            const bool own = std::ranges::any_of(bundle.bundle->replicas,
-                                                 [&](const auto& replica) { return replica.node == node; });
+            const bool own =
+                std::ranges::any_of(bundle.bundle->replicas, [&](const auto& replica) { return replica.node == node; });
             entry->score = own ? Score{} : Score::minus_infinity();
         }
         assign(s, *inner, prefer, stop_if_fail);
@@ -163,7 +163,8 @@ int apply_bundle_colocation(Scheduler& s, Resource& dependent, const Resource& p
     std::vector<std::pair<Node*, Score>> hosts;
     for (const auto& replica : primary.bundle->replicas) {
         if (!mandatory) {
-            delta = (Score{delta} + Score{apply_colocation(s, dependent, *replica.container, colocation, false)}).value();
+            delta =
+                (Score{delta} + Score{apply_colocation(s, dependent, *replica.container, colocation, false)}).value();
             continue;
         }
         Node* chosen = s.location_of(*replica.container, Scheduler::Where::kAssigned);
@@ -209,8 +210,8 @@ bool probe_bundle(Scheduler& s, Resource& bundle, Node& node) {
 Flags bundle_action_flags(Scheduler& s, Action& action, const Node* node) {
     const Resource& bundle = *action.rsc;
     if (const Resource* inner = bundle.bundle->child) {
-        static constexpr std::string_view kOuter[] = {"monitor", "stop", "stopped", "start", "running", "do_shutdown",
-                                                      "stonith"};
+        static constexpr std::string_view kOuter[] = {"monitor", "stop",        "stopped", "start",
+                                                      "running", "do_shutdown", "stonith"};
         if (std::ranges::find(kOuter, action.task) == std::end(kOuter)) {
             return collective_action_flags(s, action, inner->children, node);
         }

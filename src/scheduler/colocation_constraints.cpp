@@ -29,8 +29,7 @@ void order_anti_colocation(Scheduler& s, Resource& first, Role first_role, Resou
     }
 }
 
-bool influence_of(Scheduler& s, std::string_view id, const Resource& dependent,
-                  std::optional<std::string_view> text) {
+bool influence_of(Scheduler& s, std::string_view id, const Resource& dependent, std::optional<std::string_view> text) {
     if (text) {
         if (const auto value = parse_bool(*text)) return *value;
         s.c.config_error(fmt::format("Constraint '{}' has invalid value for influence (using default)", id));
@@ -136,10 +135,9 @@ void add_colocation(Scheduler& s, std::string id, std::string_view attribute, in
     colocation.influence = influence;
     colocation.from_config = from_config;
     // Of equal ones the newest goes first.
-    const auto insert = [&](std::vector<Colocation*>& list, Resource* Colocation::*end) {
-        const auto place = std::ranges::find_if(list, [&](const Colocation* other) {
-            return compare_ends(*(colocation.*end), *(other->*end)) <= 0;
-        });
+    const auto insert = [&](std::vector<Colocation*>& list, Resource* Colocation::* end) {
+        const auto place = std::ranges::find_if(
+            list, [&](const Colocation* other) { return compare_ends(*(colocation.*end), *(other->*end)) <= 0; });
         list.insert(place, &colocation);
     };
     insert(s.of(*dependent).this_with, &Colocation::primary);
@@ -157,7 +155,9 @@ void unpack_colocation(Scheduler& s, const xml::NodePtr& original) {
     const xml::NodePtr constraint = expand_tags(
         s, original,
         {{.attribute = "rsc", .role_attribute = "rsc-role", .set_attribute = "role", .convert_resource = true},
-         {.attribute = "with-rsc", .role_attribute = "with-rsc-role", .set_attribute = "role",
+         {.attribute = "with-rsc",
+          .role_attribute = "with-rsc-role",
+          .set_attribute = "role",
           .convert_resource = true}});
     if (!constraint) return;
     Context context{.id = constraint->id(), .score = 0, .influence = constraint->attribute("influence")};
@@ -186,8 +186,7 @@ void unpack_colocation(Scheduler& s, const xml::NodePtr& original) {
     Resource* dependent = constraint_resource(s, constraint->get("rsc"));
     Resource* primary = constraint_resource(s, constraint->get("with-rsc"));
     if (dependent == nullptr || primary == nullptr) {
-        s.c.config_error(fmt::format("Ignoring constraint '{}' because resource '{}' does not exist",
-                                     constraint->id(),
+        s.c.config_error(fmt::format("Ignoring constraint '{}' because resource '{}' does not exist", constraint->id(),
                                      constraint->get(dependent == nullptr ? "rsc" : "with-rsc")));
         return;
     }

@@ -30,7 +30,7 @@ void insert_all(List& list, const List& addition, Compare compare) {
 }
 
 struct Direction {
-    List Work::*own;
+    List Work::* own;
     Compare compare;
     bool with_this;
 };
@@ -198,8 +198,7 @@ int apply_to_scores(Scheduler& s, Resource& dependent, const Resource& primary, 
             continue;
         }
         const auto other = colocation_attribute(node, colocation.attribute, &dependent);
-        const bool same =
-            value && other ? same_ignoring_case(*value, *other) : value.has_value() == other.has_value();
+        const bool same = value && other ? same_ignoring_case(*value, *other) : value.has_value() == other.has_value();
         if (same) {
             if (colocation.score < Score::kInfinity) entry->score += Score{colocation.score};
         } else if (colocation.score >= Score::kInfinity) {
@@ -410,8 +409,7 @@ int apply_colocation(Scheduler& s, Resource& dependent, const Resource& primary,
     return 0;
 }
 
-void intersect_nodes(Scheduler& s, Resource& dependent, const std::vector<std::pair<Node*, Score>>& nodes,
-                     bool merge) {
+void intersect_nodes(Scheduler& s, Resource& dependent, const std::vector<std::pair<Node*, Score>>& nodes, bool merge) {
     for (const Node* node : s.c.nodes) {
         NodeScore* entry = dependent.allowed.find(*node);
         if (entry == nullptr) continue;

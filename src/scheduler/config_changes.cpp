@@ -67,8 +67,7 @@ void schedule_reload(Scheduler& s, Resource& rsc, Node& node) {
 bool check_operation(Scheduler& s, Resource& rsc, Node& node, const xml::Node& entry) {
     const Duration interval = model::history_interval(entry);
     const std::string_view task = entry.get("operation");
-    if (interval.count() > 0 &&
-        model::find_operation(rsc, task, interval, model::Disabled::kExclude) == nullptr) {
+    if (interval.count() > 0 && model::find_operation(rsc, task, interval, model::Disabled::kExclude) == nullptr) {
         if (s.c.options.cancel_removed_actions) {
             schedule_cancel(s, rsc, entry.get("call-id"), task, interval, &node);
         }

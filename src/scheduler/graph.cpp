@@ -77,7 +77,8 @@ bool input_belongs_in_graph(const Action& a, Relation& input) {
     const Action& first = *input.other;
     if (input.flags == rel::kNone) return false;
     if (!first.is(act::kRunnable)) {
-        if (!is_up_input(input) || (input.flags & (rel::kMinRunnable | rel::kUnmigratableThenBlocks)) != 0) return false;
+        if (!is_up_input(input) || (input.flags & (rel::kMinRunnable | rel::kUnmigratableThenBlocks)) != 0)
+            return false;
     }
     if ((input.flags & rel::kIfFirstUnmigratable) != 0 && first.is(act::kMigratable)) return false;
     const bool is_stop = first.key_task == "stop" && first.interval.count() == 0;
@@ -98,7 +99,8 @@ bool input_belongs_in_graph(const Action& a, Relation& input) {
     } else if (first.rsc != nullptr && first.rsc != a.rsc && first.rsc->failed && !first.rsc->managed && is_stop &&
                a.rsc != nullptr && a.rsc->is_clone()) {
         return false;  // an unmanaged failed resource must not hold a clone's shutdown up
-    } else if (first.is(act::kOptional) && !first.any(act::kAlwaysInGraph | act::kInGraph) && !belongs_in_graph(first)) {
+    } else if (first.is(act::kOptional) && !first.any(act::kAlwaysInGraph | act::kInGraph) &&
+               !belongs_in_graph(first)) {
         return false;
     }
     return true;

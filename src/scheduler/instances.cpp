@@ -129,7 +129,8 @@ int compare_instances(Scheduler& s, const Resource& a, const Resource& b) {
     const auto active_a = model::active_nodes_of(a), active_b = model::active_nodes_of(b);
     Node* node_a = active_a.current;
     Node* node_b = active_b.current;
-    if (active_a.all > 0 && active_b.all > 0 && active_a.all != active_b.all) return active_a.all < active_b.all ? -1 : 1;
+    if (active_a.all > 0 && active_b.all > 0 && active_a.all != active_b.all)
+        return active_a.all < active_b.all ? -1 : 1;
     const auto check = [](const Resource& instance, Node*& node) {
         if (node == nullptr) return true;
         const NodeScore* entry = instance.allowed.find(*node);

@@ -40,8 +40,7 @@ void location_from_rule(Scheduler& s, const xml::Node& constraint, Resource& rsc
     if (rule != nullptr && rule->has("id-ref")) rule = s.c.resolve_reference("rule", rule->get("id-ref"));
     if (rule == nullptr) return;
     if (rule->id().empty()) {
-        s.c.config_error(
-            fmt::format("Ignoring location constraint '{}' because its rule has no id", constraint.id()));
+        s.c.config_error(fmt::format("Ignoring location constraint '{}' because its rule has no id", constraint.id()));
         return;
     }
     Role role = Role::kUnknown;
@@ -105,8 +104,8 @@ void location_from_rule(Scheduler& s, const xml::Node& constraint, Resource& rsc
         if (!holds) continue;
         Score score = fixed.value_or(Score{});
         if (!fixed) {
-            const auto value = model::attribute_of(*node, attribute,
-                                                   rsc.meta_value("container-attribute-target").value_or(""));
+            const auto value =
+                model::attribute_of(*node, attribute, rsc.meta_value("container-attribute-target").value_or(""));
             const auto parsed = value && !value->empty() ? s.c.options.score(*value) : std::nullopt;
             if (!parsed) continue;
             score = *parsed;
@@ -142,8 +141,7 @@ void location_for(Scheduler& s, const xml::Node& constraint, Resource& rsc, std:
         }
         role = *parsed;
     }
-    Location* location =
-        add_location(s, std::string(constraint.id()), rsc, constraint.attribute("resource-discovery"));
+    Location* location = add_location(s, std::string(constraint.id()), rsc, constraint.attribute("resource-discovery"));
     if (location == nullptr) return;
     location->role = role;
     location->nodes.emplace_back(node, *score);
@@ -182,8 +180,8 @@ void unpack_pattern(Scheduler& s, const xml::Node& constraint) {
     if (invert) text.remove_prefix(1);
     const Pattern pattern{std::string(text)};
     if (!pattern.valid()) {
-        s.c.config_error(fmt::format("Ignoring constraint '{}' because rsc-pattern has invalid value '{}'",
-                                     constraint.id(), text));
+        s.c.config_error(
+            fmt::format("Ignoring constraint '{}' because rsc-pattern has invalid value '{}'", constraint.id(), text));
         return;
     }
     for (Resource* rsc : s.c.resources) {
@@ -203,8 +201,7 @@ Location* add_location(Scheduler& s, std::string id, Resource& rsc, std::optiona
         mode = Discovery::kExclusive;
         rsc.exclusive_discovery = true;
     } else if (discovery && !same_ignoring_case(*discovery, "always")) {
-        s.c.config_error(
-            fmt::format("Invalid resource-discovery value {} in location constraint {}", *discovery, id));
+        s.c.config_error(fmt::format("Invalid resource-discovery value {} in location constraint {}", *discovery, id));
     }
     Location& location = s.locations.emplace_back();
     location.id = std::move(id);
@@ -214,9 +211,9 @@ Location* add_location(Scheduler& s, std::string id, Resource& rsc, std::optiona
 }
 
 void unpack_location(Scheduler& s, const xml::NodePtr& original) {
-    const xml::NodePtr constraint =
-        expand_tags(s, original, {{.attribute = "rsc", .role_attribute = "role", .set_attribute = "role",
-                                   .convert_resource = false}});
+    const xml::NodePtr constraint = expand_tags(
+        s, original,
+        {{.attribute = "rsc", .role_attribute = "role", .set_attribute = "role", .convert_resource = false}});
     if (!constraint) return;
     const auto sets = resource_sets(s, *constraint);
     if (!sets) return;

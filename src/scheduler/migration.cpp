@@ -1,6 +1,6 @@
-// scheduler/migration.cpp — live migration: migrate_to on the source, migrate_from on the target, then a stop of what is
-// left on the source; the start is only a point in the order, unless the migration can't be done.
-// Source: Pacemaker Explained, "Migrating Resources".
+// scheduler/migration.cpp — live migration: migrate_to on the source, migrate_from on the target, then a stop of what
+// is left on the source; the start is only a point in the order, unless the migration can't be done. Source: Pacemaker
+// Explained, "Migrating Resources".
 #include "scheduler/scheduler.h"
 
 namespace systole::scheduler {

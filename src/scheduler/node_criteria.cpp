@@ -116,8 +116,9 @@ void check_failures(Scheduler& s, Resource& rsc, Node& node) {
     // Being cleared anyway, they don't count.
     if (!s.find_actions(rsc, "clear_failcount", Duration{0}, &node, true).empty()) return;
     Resource& banned = rsc.unique ? rsc : rsc.uber_parent();
-    s.c.warning(fmt::format("{} cannot run on {} due to reaching migration threshold (clean up resource to allow again)",
-                            banned.id, node.name));
+    s.c.warning(
+        fmt::format("{} cannot run on {} due to reaching migration threshold (clean up resource to allow again)",
+                    banned.id, node.name));
     s.c.add_location(banned, &node, Score::minus_infinity());
 }
 
@@ -133,8 +134,7 @@ void apply_exclusive_discovery(Scheduler& s, Resource& rsc, const Node& node) {
 void apply_node_health(Scheduler& s) {
     const auto& options = s.c.options;
     if (options.health_strategy == model::HealthStrategy::kNone) return;
-    const Score base =
-        options.health_strategy == model::HealthStrategy::kProgressive ? options.health_base : Score{};
+    const Score base = options.health_strategy == model::HealthStrategy::kProgressive ? options.health_base : Score{};
     for (Node* node : s.c.nodes) {
         Score health = base;
         for (const auto& [name, value] : node->attributes) {

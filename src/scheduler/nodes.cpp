@@ -50,7 +50,8 @@ std::vector<Node*> Scheduler::sorted_nodes(const NodeTable& table, const Node* p
     for (Node* node : c.nodes) {
         if (table.find(*node) != nullptr) list.push_back(node);
     }
-    std::ranges::stable_sort(list, [&](const Node* a, const Node* b) { return node_before(&table, *a, *b, preferred); });
+    std::ranges::stable_sort(list,
+                             [&](const Node* a, const Node* b) { return node_before(&table, *a, *b, preferred); });
     return list;
 }
 

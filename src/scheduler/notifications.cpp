@@ -27,7 +27,9 @@ struct Notifications {
 
 namespace {
 
-std::string notify_task(std::string_view type, std::string_view task) { return fmt::format("{}_notify_{}", type, task); }
+std::string notify_task(std::string_view type, std::string_view task) {
+    return fmt::format("{}_notify_{}", type, task);
+}
 
 Action* pseudo(Scheduler& s, Resource& rsc, const Action& action, std::string_view task, std::string_view type) {
     Action* a = s.action(rsc, notify_task(type, action.task), task, Duration{0}, nullptr, action.is(act::kOptional));

@@ -82,8 +82,8 @@ void unpack_simple(Scheduler& s, const xml::Node& constraint) {
         }
         Resource* rsc = constraint_resource(s, *id);
         if (rsc == nullptr) {
-            s.c.config_error(fmt::format("Ignoring constraint '{}' because resource '{}' does not exist",
-                                         constraint.id(), *id));
+            s.c.config_error(
+                fmt::format("Ignoring constraint '{}' because resource '{}' does not exist", constraint.id(), *id));
         }
         return rsc;
     };
@@ -197,8 +197,7 @@ void unpack_ordering(Scheduler& s, const xml::NodePtr& original) {
     const xml::NodePtr constraint = expand_tags(
         s, original,
         {{.attribute = "first", .role_attribute = "first-action", .set_attribute = "action", .convert_resource = true},
-         {.attribute = "then", .role_attribute = "then-action", .set_attribute = "action",
-          .convert_resource = true}});
+         {.attribute = "then", .role_attribute = "then-action", .set_attribute = "action", .convert_resource = true}});
     if (!constraint) return;
     const auto sets = resource_sets(s, *constraint);
     if (!sets) return;

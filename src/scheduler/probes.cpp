@@ -6,7 +6,9 @@
 namespace systole::scheduler {
 namespace {
 
-bool is_probed(const Resource& rsc, const Node& node) { return node.index < rsc.probed.size() && rsc.probed[node.index]; }
+bool is_probed(const Resource& rsc, const Node& node) {
+    return node.index < rsc.probed.size() && rsc.probed[node.index];
+}
 
 bool guest_will_stop(const Node& node) {
     const Resource& guest = *node.remote->launcher;

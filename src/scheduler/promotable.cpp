@@ -18,7 +18,9 @@ Resource* named(Resource& instance, std::string_view id) {
     return nullptr;
 }
 
-bool is_probed(const Resource& rsc, const Node& node) { return node.index < rsc.probed.size() && rsc.probed[node.index]; }
+bool is_probed(const Resource& rsc, const Node& node) {
+    return node.index < rsc.probed.size() && rsc.probed[node.index];
+}
 
 /// The part called `id`, of any instance, that is active on the node.
 const Resource* active_part(const Resource& clone, std::string_view id, const Node& node) {
@@ -75,8 +77,7 @@ std::optional<int> promotion_score(Scheduler& s, const Resource& rsc, const Node
 
 void apply_promoted_locations(Scheduler& s, Resource& instance, const Resource& constrained, const Node& chosen) {
     for (const Location& location : s.locations) {
-        const bool through_bundle =
-            location.rsc->is_bundle() && location.rsc->bundle->child == &constrained;
+        const bool through_bundle = location.rsc->is_bundle() && location.rsc->bundle->child == &constrained;
         if ((location.rsc != &constrained && !through_bundle) || location.role != Role::kPromoted) continue;
         // Of several scores for a node in one constraint the last counts, as with attributes of rules.
         const auto it = std::ranges::find(location.nodes, &chosen, [](const auto& pair) { return pair.first; });
@@ -198,8 +199,8 @@ void choose_role(Scheduler& s, Resource& instance, int& count) {
     if (s.of(instance).promotion_priority >= 0 && (count < clone.clone->promoted_max || !clone.managed)) {
         place = promotion_place(s, instance);
     }
-    const bool frozen = instance.role < Role::kPromoted && !s.c.quorate &&
-                        s.c.options.no_quorum == model::NoQuorum::kFreeze;
+    const bool frozen =
+        instance.role < Role::kPromoted && !s.c.quorate && s.c.options.no_quorum == model::NoQuorum::kFreeze;
     if (place == nullptr || frozen) {
         set_next_unpromoted(instance);
         return;

@@ -27,9 +27,10 @@ bool is_duplicate(Scheduler& s, const Resource& rsc, const model::OperationConfi
             first = other.xml->id();
             continue;
         }
-        s.c.config_error(fmt::format("Operation {} is duplicate of {} (do not use same name and interval combination "
-                                     "more than once per resource)",
-                                     other.xml->id(), first));
+        s.c.config_error(
+            fmt::format("Operation {} is duplicate of {} (do not use same name and interval combination "
+                        "more than once per resource)",
+                        other.xml->id(), first));
         return true;
     }
     return false;
@@ -63,8 +64,7 @@ void for_active(Scheduler& s, Resource& rsc, Action& start, Node* node, const Re
     const auto known = s.find_actions(rsc, op.name, op.interval, node, true);
     bool optional = node != nullptr && start.is(act::kOptional) && !known.empty();
     for (const Action* a : known) optional = optional && !a->is(act::kReschedule);
-    const bool matches =
-        op.role == Role::kUnknown ? rsc.next_role != Role::kPromoted : rsc.next_role == op.role;
+    const bool matches = op.role == Role::kUnknown ? rsc.next_role != Role::kPromoted : rsc.next_role == op.role;
     if (!matches) {
         if (!optional) return;
         // It runs, but not in the role that is coming.
@@ -135,9 +135,7 @@ void for_inactive(Scheduler& s, Resource& rsc, Node* node, const Recurring& op) 
 
 }  // namespace
 
-bool is_recurring(const Action& action) {
-    return parse_integer(action.meta_value("interval")).value_or(0) > 0;
-}
+bool is_recurring(const Action& action) { return parse_integer(action.meta_value("interval")).value_or(0) > 0; }
 
 Action* cancel_action(Scheduler& s, Resource& rsc, std::string_view task, Duration interval, Node* node) {
     Action* cancel = s.action(rsc, task, "cancel", interval, node, false);

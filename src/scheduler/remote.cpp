@@ -41,7 +41,8 @@ Connection state_of(const Node& node) {
 }
 
 void after_start(Scheduler& s, Resource& first, Action& then, Flags extra) {
-    s.order(OrderEnd(first, "start"), OrderEnd(then.rsc, &then), rel::kGuestAllowed | rel::kUnrunnableFirstBlocks | extra);
+    s.order(OrderEnd(first, "start"), OrderEnd(then.rsc, &then),
+            rel::kGuestAllowed | rel::kUnrunnableFirstBlocks | extra);
 }
 
 void before_stop(Scheduler& s, Action& first, Resource& then, Flags extra) {
@@ -154,8 +155,8 @@ Node* connection_host(const Action& a) {
     const bool partial = connection.launcher == nullptr && connection.partial_migration_target != nullptr;
     const std::string_view task = a.task == "notify" ? a.meta_value("notify_operation") : std::string_view(a.task);
     // What takes something down is done before the connection moves, unless it is moving already.
-    const bool down = task == "cancel" || task == "stop" || task == "demote" || task == "migrate_from" ||
-                      task == "migrate_to";
+    const bool down =
+        task == "cancel" || task == "stop" || task == "demote" || task == "migrate_from" || task == "migrate_to";
     return down && !partial ? began : ended;
 }
 

@@ -26,7 +26,10 @@ constexpr Pass kPasses[] = {
     {"orderings", &apply_orderings},
     {"summary", &write_summary},
     {"graph", &create_graph},
-    {"dot", [](Scheduler& s) { if (s.in.want_dot) write_dot(s); }},
+    {"dot",
+     [](Scheduler& s) {
+         if (s.in.want_dot) write_dot(s);
+     }},
 };
 
 void count(const Resource& rsc, Plan& plan) {

@@ -41,7 +41,7 @@ struct Colocation {
     Role dependent_role = Role::kUnknown;
     Role primary_role = Role::kUnknown;
     int score = 0;
-    bool influence = false;      ///< the dependent's preferences count for the primary even if that is active
+    bool influence = false;  ///< the dependent's preferences count for the primary even if that is active
     bool from_config = false;
 };
 
@@ -80,7 +80,7 @@ struct Work {
     bool reload = false;
     bool promotion_scores_added = false;
     bool promotion_constrained = false;  ///< promotable: instances are sorted
-    std::vector<Action*> actions;      ///< in order of creation
+    std::vector<Action*> actions;        ///< in order of creation
     std::vector<Colocation*> this_with;  ///< by priority of the primary
     std::vector<Colocation*> with_this;  ///< by priority of the dependent
     std::vector<TicketDependency> tickets;
@@ -91,7 +91,7 @@ struct Work {
 
 class Scheduler {
 public:
-    Scheduler(Cluster& cluster, const Input& input, Plan& plan) : c(cluster), in(input), plan(plan) {}
+    Scheduler(Cluster& cluster, const Input& input, Plan& result) : c(cluster), in(input), plan(result) {}
 
     Cluster& c;
     const Input& in;
@@ -252,8 +252,7 @@ void add_colocated_scores(Scheduler& s, Resource& source, const Resource* target
 void add_dependent_scores(Scheduler& s, const Colocation& colocation, Resource& primary);
 int apply_colocation(Scheduler& s, Resource& dependent, const Resource& primary, const Colocation& colocation,
                      bool for_dependent);
-std::optional<std::string_view> colocation_attribute(const Node* node, std::string_view attribute,
-                                                     const Resource* rsc);
+std::optional<std::string_view> colocation_attribute(const Node* node, std::string_view attribute, const Resource* rsc);
 enum class Affects : std::uint8_t { kNothing, kLocation, kRole };
 Affects colocation_affects(Scheduler& s, const Resource& dependent, const Resource& primary,
                            const Colocation& colocation, bool preview);

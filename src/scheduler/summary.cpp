@@ -68,8 +68,8 @@ void Summary::line(std::string_view change, const Resource& rsc, const Node* ori
             reason = "  blocked";
         }
     }
-    s_.plan.summary.push_back({fmt::format("{:<8}   {:<{}}   ( {:>{}} ){}", change, rsc.id, name_width_, details,
-                                           detail_width_, reason)});
+    s_.plan.summary.push_back(
+        {fmt::format("{:<8}   {:<{}}   ( {:>{}} ){}", change, rsc.id, name_width_, details, detail_width_, reason)});
 }
 
 void Summary::nodes() {
@@ -171,8 +171,12 @@ void Summary::resource(Resource& rsc) {
 
 void write_summary(Scheduler& s) {
     Summary summary(s);
-    summary.nodes();
-    for (Resource* rsc : s.c.resources) summary.resource(*rsc);
+    // Twice, as columns are as wide for the first line as for the last.
+    for (int round = 0; round < 2; ++round) {
+        s.plan.summary.clear();
+        summary.nodes();
+        for (Resource* rsc : s.c.resources) summary.resource(*rsc);
+    }
 }
 
 }  // namespace systole::scheduler

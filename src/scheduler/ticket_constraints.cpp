@@ -74,9 +74,9 @@ void unpack_ticket(Scheduler& s, const xml::NodePtr& original) {
     }
     model::Ticket& ticket = s.c.tickets[std::string(*ticket_id)];
     ticket.id = *ticket_id;
-    const xml::NodePtr constraint =
-        expand_tags(s, original, {{.attribute = "rsc", .role_attribute = "rsc-role", .set_attribute = "role",
-                                   .convert_resource = false}});
+    const xml::NodePtr constraint = expand_tags(
+        s, original,
+        {{.attribute = "rsc", .role_attribute = "rsc-role", .set_attribute = "role", .convert_resource = false}});
     if (!constraint) return;
     const std::string_view policy = constraint->get("loss-policy");
     const auto sets = resource_sets(s, *constraint);
@@ -94,8 +94,8 @@ void unpack_ticket(Scheduler& s, const xml::NodePtr& original) {
     if (!sets->empty()) return;
     Resource* rsc = constraint_resource(s, constraint->get("rsc"));
     if (rsc == nullptr) {
-        s.c.config_error(fmt::format("Ignoring constraint '{}' because resource '{}' does not exist",
-                                     constraint->id(), constraint->get("rsc")));
+        s.c.config_error(fmt::format("Ignoring constraint '{}' because resource '{}' does not exist", constraint->id(),
+                                     constraint->get("rsc")));
         return;
     }
     depend(s, constraint->id(), *rsc, ticket, constraint->attribute("rsc-role"), policy);
