@@ -9,7 +9,7 @@
 // the reply of the request that caused it; every request that expects a response gets exactly one.
 // Source: protocol sheets cib.md (all), ipc.md sections 6-9, cpg.md section 4.
 #include <cstdint>
-#include <deque>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -66,8 +66,10 @@ struct ManagerConfig {
     std::string node;         ///< our node name
     std::string feature_set;  ///< ours, "3.20.5"
     Schemas* schemas = nullptr;
-    /// Wall time as cib-last-written wants it; the default is UTC, "Sun Nov 22 19:14:31 2026".
-    std::string (*time_text)(WallTime) = nullptr;
+    /// Wall time as cib-last-written wants it, "Sun Nov 22 19:14:31 2026"; where it isn't given, UTC.
+    std::function<std::string(WallTime)> time_text{};
+    /// Unix groups of a user, for acl_group.
+    std::function<std::vector<std::string>(std::string_view user)> groups_of{};
     Duration ping_delay{5000};  ///< from the last change to the primary's comparison
     Duration shutdown_timeout{10000};
 };
@@ -100,13 +102,13 @@ public:
 private:
     struct ClientState {
         wire::Client client;
-        std::string name;      ///< first cib_clientname seen, else the process id
+        std::string name{};    ///< first cib_clientname seen, else the process id
         bool proxied = false;  ///< all answers go out as events
-        std::set<std::string, std::less<>> subscriptions;
+        std::set<std::string, std::less<>> subscriptions{};
     };
-    /// A forwarded request whose answer somebody here waits for.
+    /// Somebody here who waits for the answer to a request.
     struct Waiting {
-        std::string local;  ///< an in-process client's name; else `client` counts
+        std::string local{};  ///< an in-process client's name; else `client` counts
         std::uint64_t token{};
         wire::ClientId client{};
         std::uint32_t ipc_request{};
@@ -115,38 +117,37 @@ private:
     };
     using WaitingKey = std::pair<std::string, std::string>;  // client uuid, call number
 
-    void accept_request(const Now& now, const Request& request, Waiting waiting, bool privileged, Effects& out);
-    void execute_here(const Now& now, const Request& request, const Waiting* waiting, Effects& out);
-    void process_modification(const Now& now, const Request& request, const Waiting* waiting, Effects& out);
-    void process_upgrade(const Now& now, const Request& request, Effects& out);
-    void forward(const Now& now, const Request& request, const Waiting& waiting, const std::string& to, Effects& out);
+    void accept(const Now& now, const Request& request, Waiting waiting, bool privileged, Effects& out);
+    void take_request(const Now& now, const Request& request, const std::string& from, Effects& out);
+    Outcome execute_here(const Request& request, Effects& out);
+    void modify_here(const Now& now, const Request& request, const std::string& from, Effects& out);
+    void try_upgrade(const Request& request, const std::string& from, Effects& out);
+    void take_upgrade(const Now& now, const Request& request, const std::string& from, Effects& out);
+    void forward(const Request& request, Waiting waiting, const std::string& to, Effects& out);
     void answer(const Waiting& waiting, const xml::NodePtr& reply, Effects& out);
     void answer_waiting(const Request& request, const xml::NodePtr& reply, Effects& out);
-    void handle_reply(const Now& now, const Request& request, const std::string& from, Effects& out);
-    void handle_ping_reply(const Request& request, const std::string& from, Effects& out);
-    void handle_shutdown_request(const std::string& from, Effects& out);
-    void subscribe(ClientState& client, const Request& request, const wire::ClientRequest& ipc, Effects& out);
-    void notify(const Request& request, int rc, const xml::NodePtr& patchset, Effects& out);
+    void take_ping_reply(const Request& request, const std::string& from, Effects& out);
+    void take_shutdown_request(const Request& request, const std::string& from, Effects& out);
+    void subscribe(ClientState& client, const wire::ClientRequest& ipc, Effects& out);
     void activate(const Now& now, const Request& request, const Outcome& outcome, Effects& out);
-    void write(Effects& out);
+    void notify(const Request& request, int rc, const xml::NodePtr& patchset, Effects& out);
     void send_full_cib(const Request& request, const std::string& to, Effects& out);
-    [[nodiscard]] xml::NodePtr make_ping_reply(const Request& request) const;
+    [[nodiscard]] xml::NodePtr make_ping_answer(const Request& request) const;
     [[nodiscard]] World world(const Now& now) const;
-    [[nodiscard]] Waiting* find_waiting(const Request& request);
-    void forget(const Request& request);
     void stop(bool clean, Effects& out);
 
     ManagerConfig config_;
     xml::NodePtr cib_;
-    std::string fault_;
+    std::string fault_;  ///< why requests are refused; a sound CIB from a peer ends that
+    int fault_rc_ = 0;
     bool primary_ = false;
     bool stopping_ = false;
     bool stopped_ = false;
     std::set<NodeId> peers_;
     std::map<wire::ClientId, ClientState> clients_;
-    std::map<WaitingKey, Waiting> waiting_;
+    std::multimap<WaitingKey, Waiting> waiting_;
     std::uint64_t ping_sequence_ = 0;
-    bool ping_valid_ = false;  ///< nothing changed since the last ping was sent
+    bool unchanged_since_ping_ = false;
     std::uint64_t write_token_ = 0;
     std::uint64_t local_calls_ = 0;
 };

@@ -7,6 +7,7 @@
 #include "cib/edits.h"
 #include "cib/patchset.h"
 #include "cib/rc.h"
+#include "wire/message.h"
 #include "xml/xpath.h"
 
 namespace systole::cib {
@@ -249,7 +250,7 @@ Outcome change(const NodePtr& cib, const Request& request, const World& world) {
             return refuse(cib, rc::kDenied, allowed.error().what);
     }
     const std::string_view feature_set = e.cib->get("crm_feature_set");
-    if (!world.feature_set.empty() && compare_feature_sets(feature_set, world.feature_set) > 0)
+    if (!world.feature_set.empty() && wire::compare_versions(feature_set, world.feature_set) > 0)
         return refuse(cib, rc::kFeatureTooNew,
                       fmt::format("the CIB would need feature set {}, ours is {}", feature_set, world.feature_set));
     const Version before = version_of(*cib);

@@ -587,10 +587,14 @@ Patched apply_patchset(const NodePtr& cib, const Node& patchset, VersionCheck ch
     if (!applier.trouble.empty()) return refuse(rc::kDiffFailed, applier.trouble);
     // The patch doesn't say by which release's escaping its digest was made.
     const auto digest = patchset.attribute("digest");
-    if (digest && *digest != xml::digest_versioned(*result, xml::Escaping::kCurrent) &&
-        *digest != xml::digest_versioned(*result, xml::Escaping::kLegacy))
+    if (digest && !fits_digest(*result, *digest))
         return refuse(rc::kDiffFailed, fmt::format("the result's digest isn't the announced {}", *digest));
     return {.rc = 0, .cib = std::move(result), .why = {}};
+}
+
+bool fits_digest(const Node& cib, std::string_view digest) {
+    return digest == xml::digest_versioned(cib, xml::Escaping::kCurrent) ||
+           digest == xml::digest_versioned(cib, xml::Escaping::kLegacy);
 }
 
 Version target_version(const Node& patchset) {

@@ -29,6 +29,9 @@ struct Patched {
 enum class VersionCheck : std::uint8_t { kStrict, kNone };
 Patched apply_patchset(const xml::NodePtr& cib, const xml::Node& patchset, VersionCheck check = VersionCheck::kStrict);
 
+/// Is this the v2 digest of the CIB, over the escaping of any release?
+bool fits_digest(const xml::Node& cib, std::string_view digest);
+
 /// What a patchset brings: the target version, and whether anything under /cib/configuration is touched.
 Version target_version(const xml::Node& patchset);
 bool touches_configuration(const xml::Node& patchset);

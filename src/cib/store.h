@@ -6,10 +6,8 @@
 // at least the one before the write. Torn and lost writes are found by the signatures.
 // Source: protocol sheet cib.md, section 10.
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "base/result.h"
@@ -55,7 +53,8 @@ struct LoadedCib {
 };
 
 /// Reads the CIB as it stands on disk, ready for use: without dc-uuid, with an empty status. A file that doesn't fit
-/// its signature is moved aside into a folder cib.auto.N and the newest good backup is used.
+/// its signature is moved aside into a folder cib.auto.N; the newest good one among an unfinished write and the backups
+/// is used then.
 LoadedCib load_cib(Files& files, const xml::NodePtr& empty);
 
 /// What stands in the file for this snapshot: num_updates 0, no status.

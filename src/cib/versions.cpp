@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "cib/schema.h"
+#include "wire/message.h"
 
 namespace systole::cib {
 
@@ -24,32 +25,18 @@ xml::NodePtr with_version(const xml::Node& cib, const Version& version) {
     return std::move(copy).build();
 }
 
-int compare_feature_sets(std::string_view a, std::string_view b) {
-    const auto parts_a = split(a, ".");
-    const auto parts_b = split(b, ".");
-    for (std::size_t i = 0; i < std::max(parts_a.size(), parts_b.size()); ++i) {
-        const auto part = [i](const auto& parts) {
-            return i < parts.size() ? parse_integer(parts[i]).value_or(0) : 0LL;
-        };
-        const long long x = part(parts_a);
-        const long long y = part(parts_b);
-        if (x != y) return x < y ? -1 : 1;
-    }
-    return 0;
-}
-
 Release release_of(const xml::Node& cib) {
     const std::string_view feature_set = cib.get("crm_feature_set");
     if (feature_set.empty()) return {};
     return {
-        .copies_uncounted = compare_feature_sets(feature_set, "3.19.6") < 0,
-        .objects_rebuilt = compare_feature_sets(feature_set, "3.17.0") < 0,
-        .scores_always_expanded = compare_feature_sets(feature_set, "3.19.0") < 0,
+        .copies_uncounted = wire::compare_versions(feature_set, "3.19.6") < 0,
+        .objects_rebuilt = wire::compare_versions(feature_set, "3.17.0") < 0,
+        .scores_always_expanded = wire::compare_versions(feature_set, "3.19.0") < 0,
     };
 }
 
 bool has_legacy_escaping(std::string_view feature_set) {
-    return !feature_set.empty() && compare_feature_sets(feature_set, "3.20.0") < 0;
+    return !feature_set.empty() && wire::compare_versions(feature_set, "3.20.0") < 0;
 }
 
 int compare_schema_names(std::string_view a, std::string_view b) {

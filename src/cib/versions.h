@@ -1,5 +1,5 @@
 #pragma once
-// cib/versions.h — version counters of a CIB, feature sets, and which release's rules a CIB is kept by.
+// cib/versions.h — version counters of a CIB, and which release's rules a CIB is kept by.
 //
 // Every node of a cluster must change the CIB alike. The DC stamps its feature set on the CIB, so the CIB says itself
 // which rules count while nodes of older releases are members.
@@ -24,9 +24,6 @@ std::string to_string(const Version& version);  ///< "0.7.3"
 Version version_of(const xml::Node& cib);
 /// A copy of the root with these counters; counters that have their value already are left as written.
 xml::NodePtr with_version(const xml::Node& cib, const Version& version);
-
-/// <0, 0, >0, as dotted integers; a missing part is 0.
-int compare_feature_sets(std::string_view a, std::string_view b);
 
 /// Differences between releases that change the bytes of a CIB.
 struct Release {

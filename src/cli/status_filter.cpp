@@ -20,9 +20,18 @@ NameFilter nodes_named(const model::Cluster& cluster, std::string_view name) {
     return NameFilter(names);
 }
 
+const model::Resource* find_any(const model::Cluster& cluster, std::string_view name) {
+    if (const model::Resource* resource = cluster.find_resource(name)) return resource;
+    // Instances of anonymous clones go by the name that is configured.
+    for (const model::Resource& resource : cluster.resource_store) {
+        if (resource.xml && resource.xml_id() == name) return &resource;
+    }
+    return nullptr;
+}
+
 NameFilter resources_named(const model::Cluster& cluster, std::string_view name) {
     if (name.empty() || name == "*") return {};
-    if (const model::Resource* resource = cluster.find_resource(name)) {
+    if (const model::Resource* resource = find_any(cluster, name)) {
         // Who asks for "db:1" means that instance; else everything of that name.
         if (name.find(':') != std::string_view::npos) return NameFilter({std::string(name)});
         return NameFilter({std::string(resource->printable_id())});
@@ -84,7 +93,7 @@ bool is_internal(const model::Resource& resource) {
 }
 
 std::string_view description_of(const model::Resource& resource, const Show& show) {
-    return show.detail || show.by_node ? resource.xml->get("description") : std::string_view{};
+    return show.detail || show.descriptions ? resource.xml->get("description") : std::string_view{};
 }
 
 }  // namespace systole::cli

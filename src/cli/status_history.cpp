@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "cli/local_time.h"
+#include "cli/status_bans.h"
 #include "cli/status_filter.h"
 #include "cli/status_view.h"
 #include "model/failcount.h"
@@ -82,6 +83,13 @@ xml::NodePtr operation_xml(const Listed& operation) {
     return std::move(element).build();
 }
 
+// Of a group only the member that was asked for, or all if the group was.
+bool is_wanted(const Resource& resource, const NameFilter& resources) {
+    const Resource& top = resource.top(false);
+    if (!top.is_group()) return !is_filtered(resource, resources, true);
+    return resources.has(resource.printable_id()) || resources.has(top.printable_id());
+}
+
 std::string count_text(int count) { return to_string(Score{count}); }
 
 }  // namespace
@@ -95,6 +103,11 @@ bool show_history(Output& output, const Show& show, Cluster& cluster, Spacer& sp
         if (!state->is("node_state")) continue;
         const Node* node = cluster.find_node_any(state->id(), state->get("uname"));
         if (node == nullptr || !node->online || !show.nodes.has(node->name)) continue;
+        if (!any) {
+            spacer.before_section(output);
+            output.begin_list(show.operations ? "Operations" : "Migration Summary");
+        }
+        any = true;
         const xml::Node* lrm = state->child("lrm");
         const xml::Node* histories = lrm == nullptr ? nullptr : lrm->child("lrm_resources");
         if (histories == nullptr) continue;
@@ -104,7 +117,7 @@ bool show_history(Output& output, const Show& show, Cluster& cluster, Spacer& sp
         for (const xml::NodePtr& history : histories->children()) {
             if (!history->is("lrm_resource")) continue;
             Resource* resource = cluster.find_resource(history->id());
-            if (resource == nullptr || is_filtered(*resource, show.resources, true)) continue;
+            if (resource == nullptr || !is_wanted(*resource, show.resources)) continue;
             const model::FailCountResult failures =
                 model::fail_count(cluster, *node, *resource, model::FailCount::kEffective);
             std::vector<Listed> operations;
@@ -114,11 +127,6 @@ bool show_history(Output& output, const Show& show, Cluster& cluster, Spacer& sp
             } else if (failures.count <= 0) {
                 continue;
             }
-            if (!any && !output.is_structured()) {
-                spacer.before_section(output);
-                output.begin_list(show.operations ? "Operations" : "Migration Summary");
-            }
-            any = true;
             if (first) output.begin_list(fmt::format("Node: {}", node_label(*node, show.detail)));
             first = false;
 
@@ -277,7 +285,7 @@ bool show_failures(Output& output, const Show& show, const Cluster& cluster, Spa
         if (failed.node != nullptr) failure.node = failed.node->name;
         if (!show.nodes.has(failure.node)) continue;
         if (!show.resources.is_all() && !show.resources.has(failure.resource)) continue;
-        if (!any && !output.is_structured()) {
+        if (!any) {
             spacer.before_section(output);
             output.begin_list("Failed Resource Actions");
         }
@@ -322,8 +330,7 @@ bool show_tickets(Output& output, const Cluster& cluster, Spacer& spacer) {
 bool show_bans(Output& output, const Show& show, const Cluster& cluster, Spacer& spacer) {
     bool any = false;
     xml::Builder all("bans");
-    for (const model::Ban& ban : bans_of(cluster, show.ban_prefix)) {
-        if (!show.nodes.has(ban.node->name)) continue;
+    for (const model::Ban& ban : ban_list(cluster, show.ban_prefix)) {
         if (!show.resources.is_all()) {
             const Resource* resource = cluster.find_resource(ban.resource);
             if (resource == nullptr ||
@@ -331,7 +338,7 @@ bool show_bans(Output& output, const Show& show, const Cluster& cluster, Spacer&
                 continue;
             }
         }
-        if (!any && !output.is_structured()) {
+        if (!any) {
             spacer.before_section(output);
             output.begin_list("Negative Location Constraints");
         }

@@ -54,7 +54,7 @@ std::string mode_text(const Node& node) {
 }
 
 std::string_view feature_set_of(const Node& node) {
-    if (node.remote_kind) return {};
+    if (node.remote_kind || !node.online) return {};
     // Nodes from before 3.15.1 don't tell.
     return node.attribute("#feature-set").value_or("<3.15.1");
 }
@@ -107,6 +107,7 @@ xml::Builder node_xml(const Cluster& cluster, const Node& node, const Show& show
         Show inner = show;
         inner.nodes = {};
         inner.resources = {};
+        inner.descriptions = true;
         for (const Resource* resource : node.running) {
             if (!is_filtered(*resource, show.resources, true)) element.add(resource_xml(inner, *resource));
         }
@@ -141,8 +142,8 @@ bool show_nodes(Output& output, const Show& show, const Cluster& cluster, Spacer
     if (output.is_structured()) {
         xml::Builder list("nodes");
         for (const Node* node : nodes) list.add(node_xml(cluster, *node, show));
-        if (!nodes.empty()) output.add(std::move(list));
-        return !nodes.empty();
+        output.add(std::move(list));
+        return true;
     }
     if (nodes.empty()) return false;
     const bool html = output.format() == Format::kHtml;
@@ -175,23 +176,24 @@ bool show_nodes(Output& output, const Show& show, const Cluster& cluster, Spacer
             output.item(line, node->online ? "online" : "offline");
             continue;
         }
-        output.begin_list(line);
         std::vector<const Resource*> running;
         for (const Resource* resource : node->running) {
             if (!is_filtered(*resource, show.resources, true)) running.push_back(resource);
         }
-        if (!show.brief || !running.empty()) {
-            output.begin_list("Resources");
-            if (show.brief) {
-                show_brief(output, running, show, cluster, false);
-            } else {
-                for (const Resource* resource : running) {
-                    if (is_internal(*resource) && !show.detail) continue;
-                    output.item(primitive_text(cluster, *resource, resource->printable_id(), nullptr, show));
-                }
+        if (show.brief && running.empty()) continue;
+        output.begin_list(line);
+        output.begin_list("Resources");
+        if (show.brief) {
+            show_brief(output, running, show, cluster, false);
+        } else {
+            Show inner = show;
+            inner.descriptions = true;
+            for (const Resource* resource : running) {
+                if (is_internal(*resource) && !show.detail) continue;
+                output.item(primitive_text(cluster, *resource, resource->printable_id(), nullptr, inner));
             }
-            output.end_list();
         }
+        output.end_list();
         output.end_list();
     }
     for (const List* list : {&online, &offline, &remote_online, &remote_offline, &guest_online}) {
@@ -246,7 +248,7 @@ bool show_node_attributes(Output& output, const Show& show, const Cluster& clust
         element.set("name", node->name);
         for (const auto& [name, value] : node->attributes) {
             if (!is_shown_attribute(name)) continue;
-            if (!any && !output.is_structured()) {
+            if (!any) {
                 spacer.before_section(output);
                 output.begin_list("Node Attributes");
             }
@@ -503,6 +505,25 @@ bool show_maintenance(Output& output, const Cluster& cluster, Spacer& spacer) {
     output.line(options.maintenance_mode ? "  The cluster will not attempt to start, stop or recover services"
                                          : "  The cluster will keep all resources stopped");
     return true;
+}
+
+void log_problems(Output& output, const Cluster& cluster) {
+    // Which part of the reference's program says it: log lines begin with that where it is asked for.
+    struct Origin {
+        std::string_view beginning, name;
+    };
+    static constexpr std::array kOrigins{
+        Origin{"Preventing ", "unpack_rsc_op"},
+        Origin{"Blind faith", "unpack_config"},
+    };
+    for (const model::Problem& problem : cluster.problems) {
+        const auto* origin = std::ranges::find_if(
+            kOrigins, [&problem](const Origin& o) { return problem.text.starts_with(o.beginning); });
+        const bool error =
+            problem.kind == model::Problem::Kind::kConfigError || problem.kind == model::Problem::Kind::kError;
+        output.log(error ? Severity::kError : Severity::kWarning,
+                   origin == kOrigins.end() ? output.config().program : origin->name, problem.text);
+    }
 }
 
 }  // namespace systole::cli

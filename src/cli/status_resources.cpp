@@ -480,10 +480,8 @@ bool show_resources(Output& output, const Show& show, const Cluster& cluster, Sp
             if (show.by_node && resource->is_active(true)) continue;
             if (!resource->is_active(false) && !show.inactive) continue;
             if (is_elsewhere(*resource, show.nodes)) continue;
-            if (xml::NodePtr element = resource_xml(show, *resource)) {
-                list.add(std::move(element));
-                any = true;
-            }
+            any = true;
+            list.add(resource_xml(show, *resource));
         }
         if (any) output.add(std::move(list));
         return any;

@@ -36,14 +36,17 @@ private:
 };
 /// A node's name, or a tag's nodes; empty text means all. What is neither chooses nothing.
 NameFilter nodes_named(const model::Cluster& cluster, std::string_view name);
+/// By id, with or without instance number (then any instance); null if there is none.
+const model::Resource* find_any(const model::Cluster& cluster, std::string_view name);
 /// A resource's id (with ":0" exactly that instance), or a tag's resources.
 NameFilter resources_named(const model::Cluster& cluster, std::string_view name);
 
 struct Show {
     bool inactive = false;
     bool brief = false;
-    bool by_node = false;     ///< resources under their nodes
-    bool detail = false;      ///< node ids, single clone instances, implicit resources, feature sets, descriptions
+    bool by_node = false;  ///< resources under their nodes
+    bool detail = false;   ///< node ids, single clone instances, implicit resources, feature sets, descriptions
+    bool descriptions = false;
     bool pending = true;      ///< actions in flight: "Starting"
     bool timing = false;      ///< operations with times
     bool operations = false;  ///< history with operations, not only failures
@@ -97,6 +100,9 @@ bool show_bans(Output& output, const Show& show, const model::Cluster& cluster, 
 void show_resource(Output& output, const Show& show, const model::Cluster& cluster, const model::Resource& resource);
 /// The same as an element; null if the filters leave nothing of it.
 xml::NodePtr resource_xml(const Show& show, const model::Resource& resource);
+
+/// What was wrong with configuration and history, as log lines.
+void log_problems(Output& output, const model::Cluster& cluster);
 
 // --- words and names that several commands share ---
 

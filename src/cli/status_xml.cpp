@@ -1,4 +1,6 @@
 // Resources as elements: part of cli/status_view.h.
+#include <algorithm>
+
 #include "cli/status_filter.h"
 #include "cli/status_view.h"
 
@@ -49,7 +51,9 @@ xml::NodePtr group_xml(const Show& show, const Resource& resource) {
     const bool chosen = is_chosen(resource, show.resources);
     xml::Builder element("group");
     element.set("id", resource.id);
-    element.set("number_resources", static_cast<long long>(resource.children.size()));
+    element.set("number_resources", std::ranges::count_if(resource.children, [&](const Resource* child) {
+                    return chosen || !is_filtered(*child, show.resources, false);
+                }));
     element.set("maintenance", yes_no(resource.maintenance));
     element.set("managed", yes_no(resource.managed));
     element.set("disabled", yes_no(resource.is_disabled()));

@@ -21,6 +21,10 @@
 #include "scheduler/schedule.h"
 #include "wire/port.h"
 
+namespace systole::cib {
+class Schemas;
+}
+
 namespace systole::controller {
 
 struct NodeConfig {
@@ -34,6 +38,8 @@ struct NodeConfig {
     std::string start_state;  ///< PCMK_node_start_state: "", "online" or "standby"
     bool have_watchdog = false;
     Duration watchdog_timeout{0};  ///< SBD_WATCHDOG_TIMEOUT
+    /// Schemas for the CIB manager, outliving the node; null: nothing is validated and nothing can be upgraded.
+    cib::Schemas* schemas = nullptr;
 };
 
 // ---- Inputs ---------------------------------------------------------------------------------------------------------

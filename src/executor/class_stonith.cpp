@@ -15,7 +15,6 @@ namespace {
 constexpr std::string_view kLost = "Lost connection to fencer";
 /// The fencer ends its agents itself; this is how much later an answer that does not come is given up.
 constexpr Duration kGrace{2000};
-constexpr std::uint32_t kSyncCall = 0x1000;
 
 Outcome failed(std::string reason) {
     return Outcome{ExecStatus::kError, static_cast<int>(ExitCode::kError), std::move(reason), {}};
@@ -97,7 +96,7 @@ void Core::ask_fencer(Resource& resource, Operation& operation, ResourceRun::Ste
             break;
         case ResourceRun::Step::kFenceMonitor:
             op = "st_execute";
-            data.rename("st_device_action").set("st_device_id", resource.id).set("st_device_action", "monitor");
+            data.rename("st_device_id").set("st_device_id", resource.id).set("st_device_action", "monitor");
             break;
         case ResourceRun::Step::kWhole:
         case ResourceRun::Step::kServiceScript: SYSTOLE_ASSERT(false, "not a step of class stonith");
@@ -106,8 +105,8 @@ void Core::ask_fencer(Resource& resource, Operation& operation, ResourceRun::Ste
     xml::Builder request("stonith_command");
     request.set("t", "stonith-ng")
         .set("st_op", op)
-        .set("st_callid", operation.call_id)
-        .set("st_callopt", kSyncCall)
+        .set("st_callid", last_token_ + 1)  // what the reply is known by, which comes as an event
+        .set("st_callopt", 0)
         .set("st_timeout", operation.timeout > Duration{0} ? seconds : 60)
         .add(xml::Builder("st_calldata").add(std::move(data)).build());
     operation.token = ++last_token_;

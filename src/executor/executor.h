@@ -37,7 +37,7 @@ struct ProcessDone {
     std::uint32_t token{};
     ExecStatus status{};  ///< kDone (exit_code valid), kTimeout (killed), kNotInstalled (no such program), kError
     int exit_code{};
-    std::string output{};  ///< standard output, bounded by the runtime; what was cut is said at its end
+    std::string output{};  ///< standard output, bounded by the runtime; what was cut is said in its place
     std::string error{};   ///< standard error, likewise
     bool not_permitted{};  ///< the program exists but may not be run
     std::string reason{};  ///< kError: how it ended, as in "was interrupted by signal 9 (Killed)"; else empty
@@ -88,6 +88,8 @@ struct Kill {
     std::uint32_t token{};
 };
 
+/// A request to the local fencer (IPC service stonith-ng) whose st_callid is the token. It is sent asynchronously: the
+/// reply comes as an event with the same st_callid.
 struct ToFencer {
     std::uint32_t token{};
     xml::NodePtr message;

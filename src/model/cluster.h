@@ -341,6 +341,7 @@ struct ParameterCheck {
     const xml::Node* xml;
     Resource* resource;
     Node* node;
+    bool active = false;  ///< an operation in effect, else the last failure
 };
 
 struct Problem {

@@ -179,6 +179,10 @@ void HistoryReader::read_operation(const xml::Node& xml, Resource& resource, Nod
     }
     note_failure(e, strategy, fail_role, last_failure, on_fail);
     if (e.status == ExecStatus::kErrorHard) {
+        const std::string_view reason = e.xml.get("exit-reason");
+        c_.error(fmt::format("Preventing {} from restarting on {} because of hard failure ({}{}{}) | {}", banned.id,
+                             node.name, describe(static_cast<ExitCode>(e.exit)), reason.empty() ? "" : ": ", reason,
+                             e.xml.id()));
         c_.add_location(banned, &node, Score::minus_infinity());
     } else if (e.status == ExecStatus::kErrorFatal) {
         c_.error(fmt::format("Preventing {} from restarting anywhere because of fatal failure ({})", banned.id,
@@ -203,7 +207,7 @@ bool HistoryReader::keeps_failures(const Entry& e) const {
 bool HistoryReader::parameters_changed(const Entry& e) {
     if (e.task != "start" && e.task != "monitor") return false;
     if (needs_host_name(c_, e.resource)) {
-        c_.parameter_checks.push_back({&e.xml, &e.resource, &e.node});
+        c_.parameter_checks.push_back({.xml = &e.xml, .resource = &e.resource, .node = &e.node});
         return false;
     }
     const DigestResult result = compare_digests(c_, e.resource, e.xml, e.node);

@@ -199,13 +199,24 @@ Result<void> IpcClient::send(const xml::Node& request, std::uint32_t flags) {
     return {};
 }
 
-Result<std::optional<xml::NodePtr>> IpcClient::next_event(Duration wait) {
+Result<std::int32_t> IpcClient::post(const xml::Node& request, std::uint32_t flags) {
+    return impl_->transmit(request, flags, Clock::now());
+}
+
+Result<std::optional<IpcClient::Event>> IpcClient::next_message(Duration wait) {
     auto message = impl_->receive(impl_->events, wait, qb_ipcc_event_recv);
     if (!message) return tl::unexpected(message.error());
     if (!*message) return std::nullopt;
     auto tree = impl_->parse(**message);
     if (!tree) return tl::unexpected(tree.error());
-    return std::optional(std::move(*tree));
+    return Event{(*message)->id, (*message)->flags, std::move(*tree)};
+}
+
+Result<std::optional<xml::NodePtr>> IpcClient::next_event(Duration wait) {
+    auto event = next_message(wait);
+    if (!event) return tl::unexpected(event.error());
+    if (!*event) return std::nullopt;
+    return std::move((*event)->message);
 }
 
 int IpcClient::fd() const {

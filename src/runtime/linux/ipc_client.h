@@ -50,6 +50,17 @@ public:
     /// in time. Errors: kUnreachable if the connection is lost; kInvalid for an event that is not XML (go on reading).
     Result<std::optional<xml::NodePtr>> next_event(Duration wait = Duration{0});
 
+    /// For clients that wait for nothing: with wire::kProxied the response, too, comes as an event, with this number
+    /// and the flag wire::kIpcProxiedResponse (Systole's own servers do so).
+    Result<std::int32_t> post(const xml::Node& request, std::uint32_t flags);
+    struct Event {
+        std::int32_t id{};
+        std::uint32_t flags{};
+        xml::NodePtr message;
+    };
+    /// As next_event(), with number and flags.
+    Result<std::optional<Event>> next_message(Duration wait = Duration{0});
+
     /// Readable when an event may be there or the server is gone; then call next_event() until it is empty.
     [[nodiscard]] int fd() const;
     [[nodiscard]] bool connected() const;

@@ -257,6 +257,7 @@ struct ProcessRunner::Impl {
         request.output = output.write.get();
         request.error = error.write.get();
         request.group_procs = run.group.procs();
+        request.descriptors_max = options.descriptors_max;
         const SpawnReply reply = spawn(request);
         run.group.close_procs();
         if (reply.pid < 0) {

@@ -59,6 +59,8 @@ struct ProcessRunnerOptions {
     /// The directory in which control groups are made; empty: none. See own_control_group().
     std::string control_group;
     Duration kill_grace{5000};  ///< how long a killed process may take to end
+    /// Soft limit of open files for programs, where this process has raised its own; 0: as here.
+    unsigned long descriptors_max = 0;
     LogSink log;
 };
 

@@ -58,6 +58,13 @@ __attribute__((no_sanitize("address", "undefined", "thread"))) int child(void* a
     if (::syscall(SYS_close_range, 3U, UINT_MAX, 0U) < 0) {
         for (int fd = 3; fd < 1024; ++fd) ::close(fd);
     }
+    if (request.descriptors_max != 0) {
+        struct rlimit limit = {};
+        if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && request.descriptors_max <= limit.rlim_max) {
+            limit.rlim_cur = request.descriptors_max;
+            ::setrlimit(RLIMIT_NOFILE, &limit);
+        }
+    }
     if (request.change_user) {
         if (::syscall(SYS_setgroups, request.groups.size(), request.groups.data()) < 0 ||
             ::syscall(SYS_setresgid, request.gid, request.gid, request.gid) < 0 ||

@@ -12,6 +12,7 @@ struct SpawnRequest {
     std::vector<std::string> environment;     ///< NAME=value, all of it
     int input = -1, output = -1, error = -1;  ///< become 0, 1 and 2
     int group_procs = -1;                     ///< open for writing: the cgroup.procs of the group to enter, or -1
+    unsigned long descriptors_max = 0;        ///< soft limit of open files for the program; 0: as here
     bool change_user = false;
     uid_t uid{};
     gid_t gid{};

@@ -1,0 +1,189 @@
+// attrd_updater — sets and shows transient node attributes through the attribute manager.
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/daemon_client.h"
+
+namespace systole::cli {
+namespace {
+
+CommandSpec spec() {
+    CommandSpec s;
+    s.name = "attrd_updater";
+    s.summary = "query and update Pacemaker node attributes";
+    s.formats = {"text", "xml", "json"};
+    s.groups = {
+        {"required",
+         "Required Arguments:",
+         "Show required arguments",
+         {{'n', "name", Value::kRequired, "NAME", "The attribute's name"},
+          {'P', "pattern", Value::kRequired, "PATTERN",
+           "Operate on all attributes matching this pattern\n(with -B, -D, -U, or -Y)"}}},
+        {"command",
+         "Command:",
+         "Show command options (mutually exclusive)",
+         {{'U', "update", Value::kRequired, "VALUE",
+           "Update attribute's value. Required: -n/--name or -P/--pattern.\nNote: If a new value is changed before "
+           "the\n"
+           "dampening time is over, only the last is written."},
+          {'B', "update-both", Value::kRequired, "VALUE",
+           "Update attribute's value and time to wait (dampening).\nRequired: -n/--name or -P/--pattern, -d/--delay"},
+          {'Y', "update-delay", Value::kNone, "",
+           "Update attribute's time to wait (dampening).\nRequired: -n/--name or -P/--pattern, -d/--delay"},
+          {'Q', "query", Value::kNone, "", "Query the attribute's value. Required: -n/--name"},
+          {'D', "delete", Value::kNone, "", "Unset the attribute's value. Required: -n/--name or -P/--pattern"},
+          {'R', "refresh", Value::kNone, "",
+           "(Advanced) Force the attribute manager to resend all current\nvalues to the CIB"}}},
+        {"additional",
+         "Additional Options:",
+         "Show additional options",
+         {{'d', "delay", Value::kRequired, "SECONDS",
+           "The time to wait (dampening) in seconds for further changes\nbefore sending to the CIB"},
+          {'s', "set", Value::kRequired, "SET", "(Advanced) The attribute set in which to place the value"},
+          {'N', "node", Value::kRequired, "NODE", "Set the attribute for the named node (instead of the local one)"},
+          {'A', "all", Value::kNone, "", "Show values of the attribute for all nodes (query only)"},
+          {'l', "lifetime", Value::kRequired, "SECTION",
+           "(Not yet implemented) Lifetime of the node attribute (silently\nignored by cluster)"},
+          {'p', "private", Value::kNone, "", "If this creates a new attribute, never write the attribute to CIB"},
+          {'W', "wait", Value::kRequired, "UNTIL",
+           "Wait for some event to occur before returning. Values are 'no' (wait\nonly for the attribute daemon to "
+           "acknowledge the request),\n"
+           "'local' (wait until the change has propagated to where a local\nquery will return the request value, or "
+           "the value set by a\n"
+           "later request), or 'cluster' (wait until the change has propagated\nto where a query anywhere on the "
+           "cluster will return the requested\n"
+           "value, or the value set by a later request). Default is 'no'."},
+          {'z', "utilization", Value::kNone, "", "Use a utilization attribute"}}}};
+    s.options = {{'q', "quiet", Value::kNone, "", ""}, {'v', "value", Value::kRequired, "VALUE", ""}};
+    return s;
+}
+
+/// The node that is meant: the option's, the one that an agent runs for, else the local one (empty).
+std::string target_node(const Arguments& arguments) {
+    if (const auto node = arguments.value("node")) return *node;
+    for (const char* name : {"OCF_RESKEY_CRM_meta_physical_host"}) {
+        const char* target = std::getenv("OCF_RESKEY_CRM_meta_container_attribute_target");
+        const char* value = std::getenv(name);
+        if (target != nullptr && std::string_view(target) == "host" && value != nullptr) return value;
+    }
+    const char* on_node = std::getenv("OCF_RESKEY_CRM_meta_on_node");
+    return on_node == nullptr ? std::string() : std::string(on_node);
+}
+
+ExitCode fail_with(Output& output, const Error& error) {
+    const ExitCode code = exit_code_of(error);
+    output.fail(fmt::format("Could not reach the attribute manager: {}", describe(code)));
+    return code;
+}
+
+ExitCode query(const Arguments& arguments, Output& output, const std::string& name) {
+    std::string node = target_node(arguments);
+    if (node.empty() && !arguments.has("all")) {
+        auto local = local_node_name("attrd_updater");
+        if (!local) return fail_with(output, local.error());
+        node = *local;
+    }
+    xml::Builder request("attrd_op");
+    request.set("t", "attrd").set("src", "attrd_updater").set("task", "query").set("attr_name", name);
+    if (!arguments.has("all")) request.set("attr_host", node);
+    const auto reply = ask_attributes(*request.build());
+    if (!reply) return fail_with(output, reply.error());
+    if ((*reply)->get("attr_name").empty()) {
+        output.fail(fmt::format("Could not query value of {}: attribute does not exist", name));
+        return ExitCode::kNoSuchObject;
+    }
+    bool any = false;
+    for (const xml::NodePtr& entry : (*reply)->children()) {
+        if (!entry->is("node")) continue;
+        any = true;
+        const std::string host(entry->get("attr_host"));
+        const std::string value(entry->get("attr_value"));
+        if (arguments.has("quiet"))
+            output.line(value);
+        else
+            output.line(fmt::format("name=\"{}\" host=\"{}\" value=\"{}\"", name, host, value));
+        output.add(xml::Builder("attribute").set("name", name).set("value", value).set("host", host));
+    }
+    if (!any) {
+        output.fail(fmt::format("Could not query value of {}: attribute does not exist", name));
+        return ExitCode::kNoSuchObject;
+    }
+    return ExitCode::kOk;
+}
+
+ExitCode run(const Arguments& arguments, Output& output) {
+    const std::string name = arguments.value("name").value_or("");
+    const std::string pattern = arguments.value("pattern").value_or("");
+    const bool refresh = arguments.has("refresh");
+    if (!refresh && name.empty() && pattern.empty()) {
+        output.fail("Command requires --name or --pattern argument");
+        return ExitCode::kUsage;
+    }
+    if (!name.empty() && !pattern.empty()) {
+        output.fail("Only one of --name and --pattern may be used");
+        return ExitCode::kUsage;
+    }
+    const bool both = arguments.has("update-both");
+    const bool delay_only = arguments.has("update-delay");
+    const bool update = arguments.has("update") || arguments.has("value");
+    const bool remove = arguments.has("delete");
+    if (arguments.has("query") || !(both || delay_only || update || remove || refresh)) {
+        if (name.empty()) {
+            output.fail("--query requires --name argument");
+            return ExitCode::kUsage;
+        }
+        return query(arguments, output, name);
+    }
+    const auto delay = arguments.value("delay");
+    if ((both || delay_only) && !delay) {
+        output.fail("Command requires --delay argument");
+        return ExitCode::kUsage;
+    }
+    if (delay && !parse_interval(*delay)) {
+        output.fail(fmt::format("Invalid delay '{}'", *delay));
+        return ExitCode::kInvalidParameter;
+    }
+    xml::Builder request("attrd_op");
+    request.set("t", "attrd").set("src", "attrd_updater");
+    if (refresh) {
+        request.set("task", "refresh");
+    } else {
+        if (!name.empty()) request.set("attr_name", name);
+        if (!pattern.empty()) request.set("attr_regex", pattern);
+        // A delay given with a new attribute counts for it, so it travels with the value.
+        request.set("task", delay_only ? "update-delay" : delay && !remove ? "update-both" : "update");
+        if (!remove && !delay_only)
+            request.set("attr_value",
+                        arguments.value("update").value_or(
+                            arguments.value("update-both").value_or(arguments.value("value").value_or(""))));
+        if (delay) request.set("attr_dampening", *delay);
+        request.set_unless_empty("attr_host", target_node(arguments));
+        request.set_unless_empty("attr_set", arguments.value("set").value_or(""));
+        request.set("attr_is_remote", 0).set("attr_is_private", arguments.has("private") ? 1 : 0);
+        request.set("attr_set_type", arguments.has("utilization") ? "utilization" : "instance_attributes");
+        if (const auto until = arguments.value("wait"); until && *until != "no") {
+            if (*until != "local" && *until != "cluster") {
+                output.fail(fmt::format("--wait: '{}' is none of no, local, cluster", *until));
+                return ExitCode::kUsage;
+            }
+            request.set("attr_sync_point", *until);
+        }
+    }
+    const auto answer = ask_attributes(*request.build());
+    if (!answer) return fail_with(output, answer.error());
+    const auto status = parse_integer((*answer)->get("status")).value_or(0);
+    if (status == 0 || status == static_cast<long long>(ExitCode::kIndeterminate)) return ExitCode::kOk;
+    const auto code = static_cast<ExitCode>(std::clamp(status, 0LL, 255LL));
+    output.fail(fmt::format("The attribute manager refused: {}", describe(code)));
+    return code;
+}
+
+}  // namespace
+}  // namespace systole::cli
+
+int main(int argc, char** argv) {
+    return systole::cli::command_main(systole::cli::spec(), argc, argv, systole::cli::run);
+}

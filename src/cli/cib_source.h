@@ -1,0 +1,76 @@
+#pragma once
+// cli/cib_source.h — where a command gets the CIB from: a file, a shadow copy, or the running cluster.
+//
+// A live source is plugged in by whoever links the cluster client; commands only see this. Environment as the
+// reference's: CIB_file (a file; "-" is standard input), CIB_shadow with CIB_shadow_dir (a shadow copy).
+// Source: cibadmin(8), crm_shadow(8), crm_mon(8).
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/exit_code.h"
+#include "base/result.h"
+#include "cli/status_view.h"
+#include "xml/tree.h"
+
+namespace systole::cli {
+
+/// One action of the fencer's history.
+struct FencingAction {
+    enum class State : std::uint8_t { kPending, kSucceeded, kFailed };
+    std::string target, action, client, origin, delegate;
+    State state = State::kPending;
+    std::int64_t completed_s = 0;  ///< since the epoch; 0 while pending
+    std::int64_t completed_ns = 0;
+    std::string exit_reason;
+    ExecStatus status = ExecStatus::kDone;
+};
+
+/// Why a source can't give what it was asked for, with the exit status that a command should end with.
+struct SourceError {
+    ExitCode code;
+    std::string what;
+};
+
+class CibSource {
+public:
+    enum class Event : std::uint8_t { kChanged, kFencing, kDisconnected, kTimeout };
+
+    CibSource() = default;
+    CibSource(const CibSource&) = delete;
+    CibSource& operator=(const CibSource&) = delete;
+    virtual ~CibSource() = default;
+
+    /// The whole CIB as it is now.
+    [[nodiscard]] virtual tl::expected<xml::NodePtr, SourceError> query() = 0;
+    [[nodiscard]] virtual bool is_live() const { return false; }
+    /// Waits until something changes or the time is over. A file never changes: kTimeout.
+    virtual Event wait(Duration at_most);
+    [[nodiscard]] virtual LiveState live_state() { return {}; }
+    /// Newest first; empty if there is no fencer. Errors: the fencer can't be asked.
+    [[nodiscard]] virtual tl::expected<std::vector<FencingAction>, SourceError> fencing_history() {
+        return std::vector<FencingAction>{};
+    }
+};
+
+/// Reads a file ("-": standard input). The file is read anew at each query, standard input once.
+std::unique_ptr<CibSource> file_source(std::string path);
+/// Makes the source of the running cluster; set by programs that link the cluster client, before command_main.
+using LiveSourceFactory = std::function<tl::expected<std::unique_ptr<CibSource>, SourceError>()>;
+void set_live_source(LiveSourceFactory factory);
+
+/// What the environment asks for: CIB_shadow, then CIB_file, then the running cluster.
+/// Errors: kDisconnected ("Not connected") where no live source was set or it can't be reached.
+tl::expected<std::unique_ptr<CibSource>, SourceError> open_source();
+/// The file that CIB_file or CIB_shadow name, if any; what commands that change the CIB write back to.
+std::optional<std::string> source_file();
+
+/// Makes a CIB one of the newest schema, as the model wants it, if `upgrade` was set; else hands it back.
+using UpgradeCib = std::function<tl::expected<xml::NodePtr, SourceError>(xml::NodePtr)>;
+void set_upgrade(UpgradeCib upgrade);
+tl::expected<xml::NodePtr, SourceError> upgraded(xml::NodePtr cib);
+
+}  // namespace systole::cli

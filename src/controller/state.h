@@ -1,0 +1,225 @@
+#pragma once
+// controller/state.h — what a controller holds, for the files that carry it out; nobody else includes this.
+//
+// fsa.cpp: life from start to end, election.  joining.cpp: both sides of the join.  dc.cpp: planning, carrying out,
+// node_state.  events.cpp: what CIB changes mean.  fence.cpp: fencing.  requests.cpp: messages of peers and clients.
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+
+#include "controller/controller.h"
+#include "controller/resources.h"
+#include "membership/election.h"
+#include "membership/join.h"
+#include "membership/peers.h"
+#include "transition/runner.h"
+#include "wire/message.h"
+
+namespace systole::controller {
+
+/// What a peer's controller said of itself when it greeted us.
+struct Greeting {
+    bool told_dc{};  ///< it is one of ours, and said whom it takes for the DC
+    std::string dc;  ///< empty: nobody
+};
+
+// ---- Phases: what a controller is doing, each with what only that phase needs ---------------------------------------
+
+struct Starting {};  ///< waits for CIB, executor, membership
+struct Pending {
+    bool deadtime_over{};                  ///< dc-deadtime passed without a DC
+    std::map<NodeId, Greeting> greetings;  ///< since we came or they came
+};
+struct Electing {
+    bool in_office{};  ///< we were DC when the election began
+    Instant since;
+};
+enum class DcStep : std::uint8_t { kIntegration, kFinalizing, kIdle, kPlanning, kRunning };
+struct Office {
+    DcStep step = DcStep::kIntegration;
+    bool syncing{};                      ///< a cib_sync is under way
+    std::set<NodeId> confirming;         ///< their histories are on the way into the CIB
+    bool settled{};                      ///< the first round of joins is over: plans may be made
+    std::uint32_t plan_token{};          ///< of the plan under way
+    bool replan{};                       ///< something changed while the plan was made
+    bool leave_when_done{};              ///< our own do_shutdown was ordered
+    std::set<std::string> ordered_down;  ///< nodes that were told to shut down by us
+};
+struct Following {};
+struct Stopping {};
+using Phase = std::variant<Starting, Pending, Electing, Office, Following, Stopping>;
+
+/// Above every synapse's priority: an event that makes the plan void leaves nothing of it to begin or to wait for.
+inline constexpr int kAbortAll = 1'000'001;
+
+/// What a CIB reply that we asked for leads to.
+enum class CibReason : std::uint8_t { kSynced, kConfirmed, kPlanInput, kFenced };
+struct CibWait {
+    CibReason reason{};
+    NodeId node{};                ///< kConfirmed
+    std::uint32_t fence_token{};  ///< kFenced
+};
+
+struct Fencing {
+    std::string target, action;
+    transition::Key key;  ///< of the graph's action
+    std::uint32_t pid{};  ///< of the target's controller then: another one is another incarnation
+};
+
+struct Throttle {
+    unsigned mode{}, max{};
+};
+
+struct Controller::State {
+    explicit State(NodeConfig the_config);
+
+    // -- plumbing (controller.cpp) --
+    [[nodiscard]] ControllerEffects finish();  ///< drains the inbox, hands out the effects
+    void log(wire::Severity severity, std::string text, std::string node = {}, std::string resource = {});
+    xml::Builder message(std::string_view task, std::string_view to_system, std::string_view from_system,
+                         std::string_view to_host, xml::NodePtr data = {});
+    void send(const std::string& to, xml::NodePtr message);  ///< to ourselves without the detour; empty: everybody
+    void arm(std::string_view name, Duration in);
+    void disarm(std::string_view name);
+    void cib_call(xml::NodePtr request, std::optional<CibWait> wait = std::nullopt);
+    void perform(Resources::Step step);
+    [[nodiscard]] std::string option(std::string_view name, std::string_view fallback) const;
+    [[nodiscard]] Duration duration_option(std::string_view name, Duration fallback) const;
+    [[nodiscard]] Office* office() { return std::get_if<Office>(&phase); }
+    [[nodiscard]] const Office* office() const { return std::get_if<Office>(&phase); }
+    [[nodiscard]] Office* settled_office();
+    /// DC, or DC until an election ends that is under way: results of what we ordered still count.
+    [[nodiscard]] bool holds_office() const;
+    [[nodiscard]] std::string dc_name() const;
+    [[nodiscard]] std::string state_name() const;
+    [[nodiscard]] bool times_as_epoch() const;  ///< node_state carries times (feature set 3.18.0)
+
+    // -- life (fsa.cpp) --
+    void start_if_ready();
+    void on_peer_events(const membership::PeerEvents& events, const std::set<NodeId>& active_before);
+    void enter_pending();
+    void announce();
+    void greet(NodeId node);
+    void on_greeting(const wire::NodeRef& from, const xml::Node& message);
+    void elect_if_due();
+    void call_election(std::string_view why);
+    void on_vote(const wire::NodeRef& from, const xml::Node& message);
+    void on_verdict(membership::Verdict verdict, const membership::Vote* vote, const wire::NodeRef* from);
+    void take_office();
+    void leave_office(std::string_view why);
+    void dc_lost(std::string_view why);
+    void request_shutdown();
+    void on_shutdown_request(const wire::NodeRef& from);
+    void stop(ExitCode code, std::string why);
+
+    // -- joining (joining.cpp) --
+    void begin_integration();
+    void offer(NodeId node);
+    void on_announce(const wire::NodeRef& from);
+    void on_offer(const wire::NodeRef& from, const xml::Node& message);
+    void on_join_request(const wire::NodeRef& from, const xml::Node& message);
+    void advance_join();
+    void synced(int rc);
+    void on_join_ack(const wire::NodeRef& from, const xml::Node& message);
+    void confirm_join();
+    void on_join_confirm(const wire::NodeRef& from, const xml::Node& message);
+    void history_stored(NodeId node);
+    void all_joined();
+
+    // -- the DC (dc.cpp) --
+    void write_takeover();
+    void write_node_states(const std::set<NodeId>& nodes, std::string_view why);
+    void write_quorum();
+    void peer_lost(NodeId node);
+    void want_plan(std::string_view why);
+    void plan_if_ready();
+    void on_plan(const PlanReady& plan);
+    void abort(std::string_view why);
+    void perform(const transition::Effects& effects);
+    void execute(const transition::Action& action, const transition::Key& key);
+    void execute_cluster_action(const transition::Action& action, const transition::Key& key);
+    void record_timeout(const transition::Action& action, const transition::Key& key);
+    void transition_over(const transition::Finished& finished);
+    void update_limits();
+
+    // -- events (events.cpp) --
+    void read_patchset(const xml::Node& patchset);
+    void read_own_deletions(const xml::Node& patchset);
+    void on_record(const xml::Node& record, std::string_view resource, const std::string& node);
+    void on_direct_ack(const xml::Node& message);
+    void count_failure(const xml::Node& record, std::string_view resource, const std::string& node,
+                       const transition::Key& key, bool only_time);
+    [[nodiscard]] std::string node_name(std::string_view state_id) const;
+    [[nodiscard]] std::string transient_value(std::string_view node, std::string_view attribute) const;
+
+    // -- fencing (fence.cpp) --
+    void fence(const transition::Action& action, const transition::Key& key);
+    void on_fenced(const fencing::LocalReply& reply);
+    void on_fence_notice(const fencing::FenceNotice& notice);
+    void write_fenced(const std::string& target, std::optional<std::uint32_t> token);
+    void fencing_recorded(std::uint32_t token);
+    void plan_after_failed_fencing();
+
+    // -- requests (requests.cpp) --
+    void on_message(const wire::NodeRef& from, const xml::NodePtr& message);
+    void on_request(const wire::NodeRef& from, const xml::NodePtr& message);
+    void on_client_request(const wire::Client& client, const wire::ClientRequest& request);
+    void reply(const xml::Node& request, xml::NodePtr data);
+    void route(const DirectAck& ack);
+    void answer_node_info(const xml::Node& request);
+    void answer_list_nodes(const xml::Node& request);
+    void on_resource_request(const xml::NodePtr& message);
+    void on_throttle(const wire::NodeRef& from, const xml::Node& message);
+    void forget_node(const xml::Node& message, bool from_client);
+    [[nodiscard]] Readiness readiness() const;
+
+    NodeConfig config;
+    wire::NodeRef self;
+    Phase phase = Starting{};
+
+    Now now{};
+    ControllerEffects out;
+    std::deque<xml::NodePtr> inbox;  ///< messages to ourselves
+    std::uint64_t references = 0;
+    std::optional<Instant> born;
+
+    // Everybody's.
+    xml::NodePtr cib;  ///< as of the last change that we were told of
+    bool cib_ready{}, joined_group{}, group_asked{};
+    membership::Peers peers;
+    membership::Election election;
+    membership::JoinMember member;
+    bool importing{};  ///< acknowledged; the confirmation waits for the executor's answers
+    bool ever_joined{};
+    Resources resources;
+    bool shutting_down{};
+    std::map<wire::ClientId, wire::Client> clients;
+    std::map<wire::ClientId, std::string> hellos;  ///< clients that introduced themselves, with the names they gave
+    std::set<std::string> fenced_unrecorded;       ///< fenced while there was no DC to record it
+    std::map<std::string, Throttle> throttles;     ///< by node
+    unsigned own_mode = 0;
+
+    // The DC's. The runner outlives an election that we win again: what is in flight stays known.
+    membership::JoinBoard board;
+    transition::Runner runner;
+    int transitions = 0;
+    std::uint32_t plan_tokens = 0;
+    bool plan_wanted{};
+    std::string plan_reason;
+    std::uint64_t cib_tokens = 0;
+    std::map<std::uint64_t, CibWait> cib_waits;
+    std::set<std::uint64_t> plan_waits;  ///< CIB writes that the next plan must see
+    /// Fail counts that were asked for and are not in the CIB yet: (node, attribute) with the value before. A plan made
+    /// without them would recover in the wrong place.
+    std::map<std::pair<std::string, std::string>, std::string> awaited_counts;
+    std::uint32_t fence_tokens = 0;
+    std::map<std::uint32_t, Fencing> fencings;
+    std::map<std::string, int> fence_failures;  ///< in a row, by target
+    bool fencing_failed{};                      ///< in the transition that runs: the next plan waits a while
+    std::optional<std::int64_t> recheck_by;
+};
+
+}  // namespace systole::controller

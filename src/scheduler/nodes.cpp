@@ -1,0 +1,95 @@
+// scheduler/nodes.cpp — which node is better, and where a resource is.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "scheduler/scheduler.h"
+
+namespace systole::scheduler {
+
+bool Scheduler::available(const Node* node, bool consider_score, const NodeScore* entry) const {
+    if (node == nullptr || !node->online || node->shutdown || node->unclean || node->standby || node->maintenance) {
+        return false;
+    }
+    return !consider_score || entry == nullptr || entry->score >= Score{0};
+}
+
+bool Scheduler::any_available(const NodeTable& table) const {
+    return std::ranges::any_of(c.nodes, [&](const Node* node) {
+        const NodeScore* entry = table.find(*node);
+        return entry != nullptr && available(node, true, entry);
+    });
+}
+
+bool Scheduler::node_before(const NodeTable* table, const Node& a, const Node& b, const Node* preferred) const {
+    const auto score_on = [&](const Node& node) {
+        if (!available(&node)) return Score::minus_infinity();
+        if (table == nullptr) return node.score;
+        const NodeScore* entry = table->find(node);
+        return entry == nullptr ? Score::minus_infinity() : entry->score;
+    };
+    const Score score_a = score_on(a), score_b = score_on(b);
+    if (score_a != score_b) return score_a > score_b;
+    if (c.options.placement != model::Placement::kMinimal) {
+        if (c.options.placement == model::Placement::kBalanced) {
+            const int result = compare_capacities(a, b);
+            if (result != 0) return result < 0;
+        }
+        const int count_a = resources_on_node[a.index], count_b = resources_on_node[b.index];
+        if (count_a != count_b) return count_a < count_b;
+        if (preferred != nullptr && &a != &b) {
+            if (preferred == &a) return true;
+            if (preferred == &b) return false;
+        }
+    }
+    return a.name < b.name;
+}
+
+std::vector<Node*> Scheduler::sorted_nodes(const NodeTable& table, const Node* preferred) {
+    std::vector<Node*> list;
+    for (Node* node : c.nodes) {
+        if (table.find(*node) != nullptr) list.push_back(node);
+    }
+    std::ranges::stable_sort(list,
+                             [&](const Node* a, const Node* b) { return node_before(&table, *a, *b, preferred); });
+    return list;
+}
+
+NodeScore* Scheduler::top_allowed(const Resource& rsc, const Node& node) {
+    Resource& owner = const_cast<Resource&>(rsc.parent == nullptr ? rsc : *rsc.parent);
+    return owner.allowed.find(node);
+}
+
+namespace {
+void collect_locations(const Resource& rsc, Scheduler::Where where, std::vector<Node*>& found) {
+    const auto add = [&](Node* node) {
+        if (std::ranges::find(found, node) == found.end()) found.push_back(node);
+    };
+    if (!rsc.children.empty()) {
+        for (const Resource* child : rsc.children) collect_locations(*child, where, found);
+    } else if (where == Scheduler::Where::kAssigned) {
+        if (rsc.assigned_node != nullptr) add(rsc.assigned_node);
+    } else {
+        for (Node* node : rsc.active_nodes) add(node);
+    }
+}
+}  // namespace
+
+Node* Scheduler::location_of(const Resource& rsc, Where where) {
+    std::vector<Node*> found;
+    collect_locations(rsc, where, found);
+    return found.size() == 1 ? found.front() : nullptr;  // several places are no place
+}
+
+void Scheduler::show_scores(const Resource& rsc, std::string_view pass) {
+    if (!in.want_scores || rsc.removed) return;
+    for (const Node* node : c.nodes) {
+        if (const NodeScore* entry = rsc.allowed.find(*node)) {
+            plan.scores.push_back(
+                {fmt::format("{}: {} allocation score on {}: {}", pass, rsc.id, node->name, to_string(entry->score))});
+        }
+    }
+    for (const Resource* child : rsc.children) show_scores(*child, pass);
+}
+
+}  // namespace systole::scheduler
