@@ -39,7 +39,7 @@ AgentRun run_fence_agent(const std::string& agent, const std::string& action,
         return run;
     }
     runtime::Loop loop;
-    runtime::ProcessRunner processes(loop, {.log = [](const wire::Log&) {}});
+    runtime::ProcessRunner processes(loop, {.control_group = {}, .log = [](const wire::Log&) {}});
     runtime::ProcessSpec spec;
     spec.name = agent;
     spec.argv = {fmt::format("{}/{}", kDirectory, agent)};

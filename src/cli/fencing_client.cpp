@@ -68,7 +68,7 @@ FencingAction read_action(const xml::Node& element) {
     action.completed_s = integer(element, "st_date");
     action.completed_ns = integer(element, "st_date_nsec");
     action.exit_reason = element.get("exit-reason");
-    action.status = static_cast<ExecStatus>(integer(element, "op-status"));
+    action.status = static_cast<ExecStatus>(std::clamp(integer(element, "op-status"), -2LL, 11LL));
     switch (integer(element, "st_state")) {
         case 2: action.state = FencingAction::State::kSucceeded; break;
         case 4: action.state = FencingAction::State::kFailed; break;
@@ -90,6 +90,23 @@ ExitCode FencerAnswer::exit_code() const {
 }
 
 std::string_view FencerAnswer::message() const { return describe_legacy(rc); }
+
+std::vector<FencingAction> read_fencing_history(const xml::Node& reply) {
+    std::vector<FencingAction> actions;
+    if (const auto* history = fencing::find_element(reply, "st_history")) {
+        for (const auto& element : history->children()) {
+            if (element->is_element()) actions.push_back(read_action(*element));
+        }
+    }
+    // Pending ones first, then the newest first.
+    std::ranges::stable_sort(actions, [](const FencingAction& a, const FencingAction& b) {
+        const auto key = [](const FencingAction& x) {
+            return std::make_tuple(x.state != FencingAction::State::kPending, -x.completed_s, -x.completed_ns);
+        };
+        return key(a) < key(b);
+    });
+    return actions;
+}
 
 struct FencingClient::Impl {
     runtime::IpcClient ipc;
@@ -216,18 +233,7 @@ FencerAnswer FencingClient::history(const HistoryWanted& wanted, std::vector<Fen
     }
     auto answer = impl_->call(std::move(message), wanted.timeout);
     if (answer.rc != 0 || !answer.reply) return answer;
-    if (const auto* history = fencing::find_element(*answer.reply, "st_history")) {
-        for (const auto& element : history->children()) {
-            if (element->is_element()) actions.push_back(read_action(*element));
-        }
-    }
-    // Pending ones first, then the newest first.
-    std::ranges::stable_sort(actions, [](const FencingAction& a, const FencingAction& b) {
-        const auto key = [](const FencingAction& x) {
-            return std::make_tuple(x.state != FencingAction::State::kPending, -x.completed_s, -x.completed_ns);
-        };
-        return key(a) < key(b);
-    });
+    actions = read_fencing_history(*answer.reply);
     return answer;
 }
 

@@ -14,7 +14,7 @@
 #include "base/exit_code.h"
 #include "base/result.h"
 #include "base/time.h"
-#include "cli/cib_source.h"
+#include "cli/status_source.h"
 #include "xml/tree.h"
 
 namespace systole::cli {
@@ -27,6 +27,9 @@ struct FencerAnswer {
     [[nodiscard]] ExitCode exit_code() const;
     [[nodiscard]] std::string_view message() const;  ///< of rc
 };
+
+/// The actions of a reply to st_fence_history: pending ones first, then the newest first.
+std::vector<FencingAction> read_fencing_history(const xml::Node& reply);
 
 /// Whom a fencing level is for: "NAME", "@PATTERN" or "ATTRIBUTE=VALUE".
 struct LevelTarget {
