@@ -260,13 +260,14 @@ void SimulatedCib::add_result(StatusElement& history, std::string_view node, con
     const std::string transition_key = fmt::format("{}:-1:{}:{}", call_id, result.expected, kNoTransition);
     const std::string now = std::to_string(real_time_.seconds);
     for (const std::string& id : ids) {
-        const auto it = std::ranges::find_if(
+        const auto known = std::ranges::find_if(
             history.children, [&](const auto& c) { return c->name == "lrm_rsc_op" && c->get("id") == id; });
-        if (it == history.children.end()) {
+        const bool fresh = known == history.children.end();
+        if (fresh) {
             history.children.push_back(std::make_unique<StatusElement>());
             history.children.back()->name = "lrm_rsc_op";
         }
-        StatusElement& op = it == history.children.end() ? *history.children.back() : **it;
+        StatusElement& op = fresh ? *history.children.back() : **known;
         op.set("id", id).set("operation_key", key).set("operation", task).set("crm-debug-origin", "crm_simulate");
         op.set("crm_feature_set", kFeatureSet).set("transition-key", transition_key);
         op.set("transition-magic", fmt::format("0:{};{}", exit, transition_key));
