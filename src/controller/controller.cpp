@@ -133,6 +133,12 @@ Office* Controller::State::settled_office() {
     return mine != nullptr && mine->settled ? mine : nullptr;
 }
 
+bool Controller::State::holds_office() const {
+    if (office() != nullptr) return true;
+    const auto* electing = std::get_if<Electing>(&phase);
+    return electing != nullptr && electing->in_office;
+}
+
 std::string Controller::State::dc_name() const {
     if (office() != nullptr) return self.name;
     if (std::holds_alternative<Following>(phase)) return member.dc();
@@ -190,7 +196,7 @@ ControllerEffects Controller::on_cib_changed(const Now& now, const cib::Changed&
     s.cib = change.after;
     if (change.patchset) {
         s.read_own_deletions(*change.patchset);
-        if (s.settled_office() != nullptr) s.read_patchset(*change.patchset);
+        if (s.holds_office()) s.read_patchset(*change.patchset);
     }
     return s.finish();
 }
@@ -438,7 +444,7 @@ std::vector<std::string> Controller::check_state() const {
     std::ranges::move(s.resources.check_state(), std::back_inserter(broken));
     std::ranges::move(s.runner.check_state(), std::back_inserter(broken));
     const Office* office = s.office();
-    if (office == nullptr && s.runner.running()) broken.emplace_back("a transition runs although this node is not DC");
+    if (!s.holds_office() && s.runner.running()) broken.emplace_back("a transition runs although this node is not DC");
     if (office != nullptr && !office->settled && s.runner.running())
         broken.emplace_back("a transition runs before the members have joined");
     return broken;

@@ -104,7 +104,7 @@ void Controller::State::read_patchset(const xml::Node& patchset) {
     };
 
     each_change(patchset, [&](const xml::Node& change) {
-        if (settled_office() == nullptr) return false;
+        if (!holds_office()) return false;
         const std::string_view operation = change.get("operation");
         const std::string_view path = change.get("path");
         if (operation == "move" && !path.starts_with("/cib/configuration/resources")) return true;
@@ -145,7 +145,7 @@ void Controller::State::read_patchset(const xml::Node& patchset) {
                 }
             } else if (name == "lrm" || name == "node_state") {
                 const membership::Peer* peer = peers.find(node_name(state_id));
-                const bool joining = peer != nullptr && office()->confirming.contains(peer->id);
+                const bool joining = peer != nullptr && office() != nullptr && office()->confirming.contains(peer->id);
                 if (!joining && !runner.expects_down(state_id)) abort("history removal");
             } else if (name == "lrm_resource") {
                 abort("resource history removal");
@@ -177,7 +177,7 @@ void Controller::State::read_patchset(const xml::Node& patchset) {
 }
 
 void Controller::State::on_record(const xml::Node& record, std::string_view resource, const std::string& node) {
-    if (settled_office() == nullptr) return;
+    if (!holds_office()) return;
     const auto magic = transition::parse_magic(record.get("transition-magic"));
     if (!magic || magic->status == ExecStatus::kPending) return;
     OperationResult result;
@@ -188,21 +188,28 @@ void Controller::State::on_record(const xml::Node& record, std::string_view reso
     const bool failed = is_unexpected(result);
     if (magic->status == ExecStatus::kCancelled) return;
 
-    std::string_view on_fail;
-    for (const auto& flight : runner.in_flight()) {
-        if (flight.key == magic->key) on_fail = flight.action.meta("on_fail") == "ignore" ? "ignore" : "";
+    bool ignored = false;
+    if (failed) {
+        for (const auto& flight : runner.in_flight()) {
+            if (flight.key == magic->key) ignored = flight.action.meta("on_fail") == "ignore";
+        }
     }
+    const bool ran = runner.running();
     // Replayed history was judged when it was new.
     const bool replay = record.get("crm-debug-origin") == "build_active_RAs";
     const transition::Runner::Answer answer = runner.on_result(now.mono, magic->key, node, magic->status, magic->rc);
     if (failed && !replay && answer.match != transition::Match::kRepeated)
-        count_failure(record, resource, node, magic->key, on_fail == "ignore");
+        count_failure(record, resource, node, magic->key, ignored);
     perform(answer.effects);
     using transition::Match;
     switch (answer.match) {
-        case Match::kConfirmed:
         case Match::kRepeated: break;
+        case Match::kConfirmed:
+            // The plan that is being made takes this action for one that still runs.
+            if (!ran) want_plan("result of a former plan's action");
+            break;
         case Match::kFailed:
+            if (!ran) want_plan("failure of a former plan's action");
             log(wire::Severity::kWarning,
                 fmt::format("{} on {} failed: result {} ({}), wanted {}{}{}", record.get("operation_key"), node,
                             magic->rc, describe(magic->status), magic->key.target_rc,
@@ -222,7 +229,7 @@ void Controller::State::on_direct_ack(const xml::Node& message) {
     const xml::NodePtr state = wire::data_of(message);
     const xml::Node* lrm = state ? state->child("lrm") : nullptr;
     const xml::Node* list = lrm == nullptr ? nullptr : lrm->child("lrm_resources");
-    if (list == nullptr || settled_office() == nullptr) return;
+    if (list == nullptr || !holds_office()) return;
     const std::string node(state->get("uname"));
     for (const auto& entry : list->children()) {
         for (const auto& record : entry->children()) on_record(*record, entry->id(), node);

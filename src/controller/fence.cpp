@@ -8,12 +8,17 @@
 #include "controller/state.h"
 
 namespace systole::controller {
+namespace {
+/// A node whose controller is here for less than this many seconds is not the one that was fenced just now.
+constexpr std::int64_t kNewLife = 2;
+}  // namespace
 
 void Controller::State::fence(const transition::Action& action, const transition::Key& key) {
     std::string what(action.meta("stonith_action"));
     if (what.empty()) what = "reboot";
     const std::uint32_t token = ++fence_tokens;
-    fencings.emplace(token, Fencing{action.node, what, key});
+    fencings.emplace(
+        token, Fencing{action.node, what, key, peers.find(action.node) == nullptr ? 0 : peers.find(action.node)->pid});
     fencing::FenceRequest request;
     request.target = action.node;
     request.action = what;
@@ -72,10 +77,16 @@ void Controller::State::plan_after_failed_fencing() {
 void Controller::State::write_fenced(const std::string& target, std::optional<std::uint32_t> token) {
     const membership::Peer* peer = peers.find(target);
     if (peer != nullptr && peer->active()) {
-        // Proven off, yet here: it was rebooted and is back already, or is about to vanish. If it is back, its join has
-        // replaced the history; if not, its loss is noticed next.
-        if (token) fencing_recorded(*token);
-        return;
+        // Proven off, yet here. If it came after the fencing was asked for it is a new life of the node, whose join
+        // replaces the history; else its loss will be noticed in a moment, and is a clean one then.
+        const bool asked_here = token && fencings.contains(*token);
+        const bool new_life = asked_here ? fencings.at(*token).pid != peer->pid
+                                         : now.wall.seconds - peer->online_since.seconds < kNewLife;
+        if (new_life) {
+            if (token) fencing_recorded(*token);
+            return;
+        }
+        board.forget(peer->id);
     }
     if (peer != nullptr) peers.set_expected(peer->id, membership::Expected::kDown);
     const bool remote = peers.remotes().contains(target);

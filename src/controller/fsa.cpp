@@ -173,8 +173,7 @@ void Controller::State::on_verdict(Verdict verdict, const membership::Vote* vote
                                   wire::make_reference("no-vote", "crmd", now.wall, references++)));
     disarm("election");
     disarm("vote-again");
-    const bool held_office =
-        office() != nullptr || (std::holds_alternative<Electing>(phase) && std::get<Electing>(phase).in_office);
+    const bool held_office = holds_office();
     if (held_office) leave_office(fmt::format("{} won the election", from->name));
     // A member whose own DC votes goes on following it: the offer comes in a moment.
     if (std::holds_alternative<Following>(phase) && same_ignoring_case(member.dc(), from->name)) return;

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "cib/request.h"
 #include "controller/state.h"
+#include "xml/write.h"
 
 namespace systole::controller {
 namespace {
@@ -17,10 +18,25 @@ std::uint32_t join_id_of(const xml::Node& message) {
     return static_cast<std::uint32_t>(parse_integer(message.get("join_id")).value_or(0));
 }
 
-const xml::Node* own_lrm(const xml::Node* cib, const std::string& node_id) {
+const xml::Node* lrm_in(const xml::Node* cib, const std::string& node_id) {
     const xml::Node* status = cib == nullptr ? nullptr : cib->child("status");
     const xml::Node* state = status == nullptr ? nullptr : status->child("node_state", node_id);
     return state == nullptr ? nullptr : state->child("lrm");
+}
+
+/// Every resource with every record of it, but for what only says who wrote the record.
+std::set<std::string> records_in(const xml::Node* lrm) {
+    std::set<std::string> records;
+    const xml::Node* list = lrm == nullptr ? nullptr : lrm->child("lrm_resources");
+    if (list == nullptr) return records;
+    for (const auto& resource : list->children()) {
+        for (const auto& record : resource->children()) {
+            xml::Builder bare(*record);
+            bare.unset("crm-debug-origin");
+            records.insert(fmt::format("{} {}", resource->id(), xml::write(*bare.build())));
+        }
+    }
+    return records;
 }
 }  // namespace
 
@@ -174,6 +190,12 @@ void Controller::State::on_join_confirm(const wire::NodeRef& from, const xml::No
     const xml::NodePtr data = wire::data_of(message);
     const std::string xpath = fmt::format("//node_state[@uname='{}']/lrm", from.name);
     mine->confirming.insert(from.id);
+    const xml::Node* known = lrm_in(cib.get(), std::to_string(from.id.value));
+    if (data && known != nullptr && records_in(known) == records_in(data->child("lrm"))) {
+        // After a change of DC nothing is new but the DC.
+        history_stored(from.id);
+        return;
+    }
     cib_call(cib::make_request(cib::Op::kDelete, xpath, {}, cib::option::kXPath));
     if (data && data->is("node_state")) {
         cib_call(cib::make_request(cib::Op::kModify, "status", data, cib::option::kCanCreate),
@@ -214,6 +236,7 @@ void Controller::State::all_joined() {
     update_limits();
     log(wire::Severity::kNotice, fmt::format("join-{} is complete: {} of {} known nodes", board.id(),
                                              board.in(JoinPhase::kConfirmed).size(), peers.all().size()));
+    if (shutting_down) peers.set_expected(self.id, membership::Expected::kDown);
     // Whoever asked to leave while there was no DC still wants to.
     for (const auto& [id, peer] : peers.all()) {
         if (peer.active() && peer.expected == membership::Expected::kDown) on_shutdown_request({id, peer.name});
@@ -282,7 +305,7 @@ void Controller::State::on_join_ack(const wire::NodeRef& from, const xml::Node& 
     importing = true;
     // After a crash of this process the executor may hold resources, and the cluster's CIB their history. A node that
     // only changes its DC knows its resources and asks about nothing.
-    perform(resources.import(now, ever_joined ? nullptr : own_lrm(cib.get(), std::to_string(self.id.value))));
+    perform(resources.import(now, ever_joined ? nullptr : lrm_in(cib.get(), std::to_string(self.id.value))));
 }
 
 void Controller::State::confirm_join() {

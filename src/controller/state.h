@@ -66,6 +66,7 @@ struct CibWait {
 struct Fencing {
     std::string target, action;
     transition::Key key;  ///< of the graph's action
+    std::uint32_t pid{};  ///< of the target's controller then: another one is another incarnation
 };
 
 struct Throttle {
@@ -90,6 +91,8 @@ struct Controller::State {
     [[nodiscard]] Office* office() { return std::get_if<Office>(&phase); }
     [[nodiscard]] const Office* office() const { return std::get_if<Office>(&phase); }
     [[nodiscard]] Office* settled_office();
+    /// DC, or DC until an election ends that is under way: results of what we ordered still count.
+    [[nodiscard]] bool holds_office() const;
     [[nodiscard]] std::string dc_name() const;
     [[nodiscard]] std::string state_name() const;
     [[nodiscard]] bool times_as_epoch() const;  ///< node_state carries times (feature set 3.18.0)

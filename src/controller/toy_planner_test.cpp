@@ -206,11 +206,6 @@ xml::NodePtr plan(const xml::Node& cib) {
                 if (node.online && !node.leaving) usable.push_back(&node);
             }
             if (usable.empty()) continue;
-            if (!probes.empty() && before_start.empty()) {
-                // What the probes find decides; the graph goes no further.
-                ++round;
-                continue;
-            }
             target = usable[round++ % usable.size()];
             const int start =
                 out.add("rsc_op", "start", id + "_start_0", target, resource.get(), meta("start", 0, 0), after);

@@ -1,0 +1,108 @@
+// systole-core: every decision of a cluster node, started by pacemakerd.
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "base/exit_code.h"
+#include "base/text.h"
+#include "cib/schemas_set.h"
+#include "daemons/core_host.h"
+#include "runtime/linux/corosync_engine.h"
+#include "runtime/linux/disk.h"
+#include "runtime/linux/ipc_server.h"
+#include "runtime/linux/local_engine.h"
+#include "runtime/linux/log_output.h"
+#include "runtime/linux/loop.h"
+#include "runtime/linux/panic.h"
+#include "runtime/linux/paths.h"
+
+namespace {
+
+using namespace systole;
+
+int exit_status(ExitCode code) { return static_cast<int>(code); }
+
+Result<std::unique_ptr<cib::SchemaSet>> open_schemas(const std::string& folder, const runtime::LogSink& log) {
+    auto disk = std::make_shared<runtime::Disk>(folder);
+    const auto entries = disk->list();
+    if (!entries) return tl::unexpected(entries.error());
+    cib::SchemaFiles files;
+    for (const auto& entry : *entries) files.names.push_back(entry.name);
+    files.read = [disk](const std::string& name) { return disk->read(name); };
+    return std::make_unique<cib::SchemaSet>(std::move(files), [log](const cib::SchemaNote& note) {
+        constexpr std::array kSeverity{wire::Severity::kError, wire::Severity::kWarning, wire::Severity::kInfo,
+                                       wire::Severity::kDebug};
+        log({.severity = kSeverity[static_cast<std::size_t>(note.level)],
+             .text = note.origin.empty() ? note.text : fmt::format("{}: {}", note.origin, note.text)});
+    });
+}
+
+std::uint64_t random_seed() {
+    std::uint64_t seed = 0;
+    [[maybe_unused]] const auto n = getrandom(&seed, sizeof seed, 0);
+    return seed;
+}
+
+std::unique_ptr<runtime::Engine> make_engine(runtime::Loop& loop, bool local, const runtime::LogSink& log) {
+    if (!local) return std::make_unique<runtime::CorosyncEngine>(loop, log);
+    const auto id = parse_integer(runtime::environment_value("SYSTOLE_NODE_ID")).value_or(0);
+    return std::make_unique<runtime::LocalEngine>(
+        loop, runtime::LocalEngineOptions{
+                  .folder = runtime::environment_value("SYSTOLE_HUB"),
+                  .self = {NodeId{static_cast<std::uint32_t>(id)}, runtime::environment_value("SYSTOLE_NODE")},
+                  .log = log});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc > 1) {
+        std::fprintf(stderr, "systole-core: unexpected argument '%s': it is started by pacemakerd\n", argv[1]);
+        return exit_status(ExitCode::kUsage);
+    }
+    runtime::LogOutput output(runtime::log_options_of_environment("systole-core"));
+    const runtime::LogSink log = output.sink();
+    std::signal(SIGPIPE, SIG_IGN);
+    const runtime::Paths paths = runtime::paths_of_environment();
+    const bool local = runtime::environment_value("SYSTOLE_ENGINE") == "local";
+
+    const auto schemas = open_schemas(paths.schemas, log);
+    if (!schemas) {
+        log({.severity = wire::Severity::kError, .text = fmt::format("No schemas: {}", schemas.error().what)});
+        return exit_status(ExitCode::kFatal);
+    }
+    daemons::CoreHostOptions options{.config = {},
+                                     .cib_folder = paths.cib,
+                                     .inputs_folder = paths.inputs,
+                                     .ipc_prefix = runtime::ipc_prefix_of_environment(),
+                                     .ipc_owner = local ? std::optional(geteuid()) : std::nullopt};
+    options.config.schemas = schemas->get();
+    options.config.version = "3.0.1-systole-0.1.0";
+    options.config.seed = random_seed();
+    options.config.pid = static_cast<std::uint32_t>(getpid());
+    options.config.cpu_count = std::max(1U, std::thread::hardware_concurrency());
+    options.config.start_state = runtime::pcmk_option("node_start_state");
+    options.config.have_watchdog = !local && runtime::find_sbd().has_value();
+    options.config.watchdog_timeout =
+        parse_interval(runtime::environment_value("SBD_WATCHDOG_TIMEOUT")).value_or(Duration{0});
+
+    runtime::Loop loop;
+    daemons::CoreHost host(loop, std::move(options), make_engine(loop, local, log), log,
+                           [&loop](ExitCode code) { loop.stop(exit_status(code)); });
+    const runtime::Source terminate = loop.on_signal(SIGTERM, [&host] { host.shut_down(); });
+    const runtime::Source interrupt = loop.on_signal(SIGINT, [&host] { host.shut_down(); });
+    const runtime::Source hang_up = loop.on_signal(SIGHUP, [&output] { output.reopen(); });
+    const runtime::Source louder = loop.on_signal(SIGUSR1, [&output] { output.change_detail(1); });
+    const runtime::Source quieter = loop.on_signal(SIGUSR2, [&output] { output.change_detail(-1); });
+    if (const auto started = host.start(); !started) {
+        log({.severity = wire::Severity::kError, .text = fmt::format("Cannot start: {}", started.error().what)});
+        return exit_status(started.error().code == Errc::kIo ? ExitCode::kIo : ExitCode::kDisconnected);
+    }
+    return loop.run();
+}
