@@ -11,6 +11,7 @@
 #include "cib/operations.h"
 #include "cib/patchset.h"
 #include "cib/rc.h"
+#include "wire/message.h"
 #include "xml/xpath.h"
 
 namespace systole::cib {
@@ -210,7 +211,10 @@ Edit replace_matches(const NodePtr& cib, const Request& request, const NodePtr& 
     std::vector<Path> found = matches(*cib, request.section, request.has(option::kMultiple));
     if (found.empty()) return failed(rc::kNotFound, fmt::format("nothing matches '{}'", request.section));
     drop_nested(found);
-    if (found.front().empty()) return replace_whole(cib, request, input, editing.release);
+    if (found.front().empty()) {
+        if (!input->is("cib")) return failed(rc::kInvalid, fmt::format("{} can't replace the root", label(*input)));
+        return replace_whole(cib, request, input, editing.release);
+    }
     NodePtr result = cib;
     for (auto path = found.rbegin(); path != found.rend(); ++path) {
         const xml::PathView parent = xml::PathView(*path).first(path->size() - 1);
@@ -364,7 +368,7 @@ NodePtr empty_cib(std::string_view schema, std::string_view feature_set) {
 Edit erase(const NodePtr& cib) {
     // The attributes of an empty CIB come first, in their order; those beyond follow as they stood.
     // Releases before 3.0 (feature set 3.20.0) had another one.
-    const bool old = cib->has("crm_feature_set") && compare_feature_sets(cib->get("crm_feature_set"), "3.20.0") < 0;
+    const bool old = cib->has("crm_feature_set") && wire::compare_versions(cib->get("crm_feature_set"), "3.20.0") < 0;
     Builder root(*empty_cib_of("", "-", old ? std::span(kCountersBefore3) : std::span(kCounters)));
     for (const xml::Attribute& a : cib->attributes()) root.set(a.name.view(), a.value);
     for (const char* name : {"crm_feature_set", "validate-with"})

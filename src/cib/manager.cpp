@@ -77,9 +77,12 @@ World Manager::world(const Now& now) const {
 
 Effects Manager::on_loaded(const Now&, NodePtr cib, const std::string& fault) {
     Effects out;
-    if (cib) cib_ = std::move(cib);
     fault_ = fault;
-    fault_rc_ = fault.empty() ? rc::kOk : rc::kCorrupt;
+    if (cib && cib->is("cib"))
+        cib_ = std::move(cib);
+    else if (cib && fault_.empty())
+        fault_ = fmt::format("its root is <{}>", cib->name());
+    fault_rc_ = fault_.empty() ? rc::kOk : rc::kCorrupt;
     if (fault_.empty() && config_.schemas != nullptr) {
         if (const auto valid = config_.schemas->validate(*cib_); !valid) {
             fault_ = valid.error().what;
