@@ -150,6 +150,7 @@ struct Controller::State {
     void read_own_deletions(const xml::Node& patchset);
     void on_record(const xml::Node& record, std::string_view resource, const std::string& node);
     void on_direct_ack(const xml::Node& message);
+    void offer_again(NodeId node);
     void count_failure(const xml::Node& record, std::string_view resource, const std::string& node,
                        const transition::Key& key, bool only_time);
     [[nodiscard]] std::string node_name(std::string_view state_id) const;
