@@ -268,7 +268,9 @@ private:
             p.old_of_new[n].reset();
         }
         // Deletions are told in the order in which the old document has them, those inside a child at its place.
+        // What is replaced as a whole goes last: the positions of comments count it.
         std::map<std::size_t, std::vector<NodePtr>> gone;
+        std::vector<NodePtr> replaced;
         std::size_t position = 0;  // among what is left when this deletion is made
         for (std::size_t o = 0; o < olds.size(); ++o) {
             if (p.new_of_old[o]) {
@@ -293,7 +295,7 @@ private:
                 std::vector<NodePtr> inside = std::exchange(deletions, std::move(before_this));
                 if (!addressable) {
                     others.resize(other_count);
-                    gone[*p.old_of_new[n]].push_back(deletion(below, std::nullopt));
+                    replaced.push_back(deletion(below, std::nullopt));
                     others.push_back(creation(news[n], path, n));
                     continue;
                 }
@@ -306,6 +308,7 @@ private:
             }
         }
         for (auto& [place, some] : gone) deletions.insert(deletions.end(), some.begin(), some.end());
+        deletions.insert(deletions.end(), replaced.begin(), replaced.end());
         return true;
     }
 
