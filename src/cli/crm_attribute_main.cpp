@@ -81,7 +81,6 @@ struct Task {
     std::string pattern, value, node;
     std::optional<std::string> fallback;
     bool quiet = false;
-    bool score = false;
 };
 
 // "web:1" → "web": instances of anonymous clones share one promotion score.
@@ -104,7 +103,6 @@ Result<Task> read_task(const Arguments& arguments) {
     task.pattern = arguments.value("pattern").value_or("");
     task.node = arguments.value("node").value_or("");
     task.quiet = arguments.has("quiet");
-    task.score = arguments.has("score");
     task.fallback = arguments.value("default");
     if (arguments.has("update") || arguments.has("attr-value")) {
         task.kind = Task::Kind::kUpdate;
@@ -204,7 +202,8 @@ ExitCode query(Output& output, const Task& task, const xml::Node& cib) {
 }
 
 ExitCode update(Output& output, const Task& task, CibAccess& access, const xml::Node& cib) {
-    const std::uint32_t options = task.score ? cib::option::kScoreUpdate : 0;
+    // Values such as "value++" are calculated whether or not --score is given, as the reference still does.
+    const std::uint32_t options = cib::option::kScoreUpdate;
     const std::vector<FoundPair> found = matching(cib, task);
     if (task.pattern.empty() && found.size() > 1) return ambiguous(output, task, found);
     std::vector<CibCall> calls;
