@@ -205,9 +205,29 @@ ExitCode locate(Output& output, const Cluster& cluster, const Resource& resource
     return ExitCode::kOk;
 }
 
+// What was done before the last start is over, and so is everything once it was stopped.
+void drop_inactive(std::vector<const xml::Node*>& entries) {
+    std::ptrdiff_t start = -1;
+    std::ptrdiff_t stop = -1;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        const xml::Node& entry = *entries[i];
+        const bool good = entry.get("rc-code") == "0";
+        const std::string_view task = entry.get("operation");
+        if (task == "stop" && good) stop = static_cast<std::ptrdiff_t>(i);
+        if ((task == "start" || task == "migrate_from") || (good && model::is_probe(entry))) {
+            start = static_cast<std::ptrdiff_t>(i);
+        }
+    }
+    if (stop > start) {
+        entries.clear();
+    } else if (start > 0) {
+        entries.erase(entries.begin(), entries.begin() + start);
+    }
+}
+
 // One line for each entry of the history, nodes in the order of the status section.
-ExitCode list_operations(Output& output, Cluster& cluster, const std::string& resource_id,
-                         const std::string& node_name) {
+ExitCode list_operations(Output& output, Cluster& cluster, const std::string& resource_id, const std::string& node_name,
+                         bool active_only) {
     const xml::Node* status = cluster.cib->child("status");
     xml::Builder operations("operations");
     if (status == nullptr) return ExitCode::kOk;
@@ -228,6 +248,7 @@ ExitCode list_operations(Output& output, Cluster& cluster, const std::string& re
             }
             std::ranges::stable_sort(entries, {},
                                      [](const xml::Node* e) { return model::integer_of(*e, "call-id", -1); });
+            if (active_only) drop_inactive(entries);
             for (const xml::Node* entry : entries) {
                 const auto op_status = static_cast<ExecStatus>(model::integer_of(*entry, "op-status", 0));
                 const std::string_view exec = entry->get("exec-time");
@@ -328,7 +349,7 @@ ExitCode run(const Arguments& arguments, Output& output) {
     if (arguments.has("list-raw")) return list_raw(output, cluster);
     if (arguments.has("list-operations") || arguments.has("list-all-operations")) {
         if (!id.empty() && resource == nullptr) return not_found(output, id);
-        return list_operations(output, cluster, id, node);
+        return list_operations(output, cluster, id, node, arguments.has("list-operations"));
     }
     if (arguments.has("clear") || arguments.has("move") || arguments.has("ban")) {
         if ((!id.empty() || !arguments.has("clear")) && resource == nullptr) return not_found(output, id);

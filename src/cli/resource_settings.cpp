@@ -165,11 +165,21 @@ ExitCode set_setting(Output& output, CibAccess& access, const Cluster& cluster, 
             output.line(fmt::format("Set attribute: name={} value={}", request.name, request.value));
         return code;
     }
-    std::vector<Target> targets{choose(output, cluster, resource, request, "update")};
+    std::vector<Target> targets;
+    if (resource.is_group() && request.kind == Kind::kMeta && !request.force) {
+        // What a member has set for itself would go on standing against the group's.
+        SettingRequest exact = request;
+        exact.force = true;
+        for (const Resource* member : resource.children) {
+            Target target = choose(output, cluster, *member, exact, "update");
+            if (target.existing) targets.push_back(std::move(target));
+        }
+    }
+    targets.push_back(choose(output, cluster, resource, request, "update"));
     if (request.recursive) {
         SettingRequest exact = request;
         exact.force = true;
-        for (const std::string& id : colocated_with(cluster, targets.front().resource->xml_id())) {
+        for (const std::string& id : colocated_with(cluster, resource.xml_id())) {
             if (const Resource* other = cluster.find_resource(id)) {
                 targets.push_back(choose(output, cluster, *other, exact, "update"));
             }

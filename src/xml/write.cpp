@@ -128,7 +128,8 @@ struct Writer {
             return;
         }
         out += '>';
-        const bool mixed = options.text_nodes && std::ranges::any_of(children, is_text);
+        const auto is_content = [](const NodePtr& c) { return c->kind() == Kind::kText || c->kind() == Kind::kCData; };
+        const bool mixed = options.text_nodes && std::ranges::any_of(children, is_content);
         if (mixed) {  // blanks would become part of the text
             const WriteOptions flat{.pretty = false, .escaping = options.escaping, .text_nodes = true};
             const Writer inner{out, flat, skip_volatile};
