@@ -165,8 +165,8 @@ bool is_example_of(const Node& example, const Node& node) {
 
 /// Removes the first match of the example below `start`; a missing one is fine.
 NodePtr remove_example(NodePtr cib, xml::PathView start, const Node& example, Editing& editing) {
-    xml::Node::Sieve sieve;
-    sieve.names = xml::Node::Sieve::bit(example.name());
+    // Attributes compare without case, so an id is no help in the search.
+    const auto sieve = xml::Node::Sieve::of(example.name(), {});
     std::function<bool(const Node&)> test = [&](const Node& n) { return is_example_of(example, n); };
     if (example.kind() == xml::Kind::kComment) {
         if (!editing.release.objects_rebuilt) return cib;

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "cib/patchset.h"
 #include "cib/rc.h"
@@ -232,7 +232,7 @@ TEST(Operations, TheCostFollowsTheChange) {
     xml::NodePtr cib = parsed(fmt::format(
         R"(<cib epoch="1"><configuration><resources>{}</resources></configuration><status>{}</status></cib>)",
         resources, status));
-    const auto started = std::chrono::steady_clock::now();
+    const std::clock_t started = std::clock();
     constexpr int kWrites = 2000;
     for (int i = 0; i < kWrites; ++i) {
         const std::string input = fmt::format(
@@ -243,10 +243,10 @@ TEST(Operations, TheCostFollowsTheChange) {
         ASSERT_TRUE(o.patchset);
         cib = o.cib;
     }
-    const auto spent = std::chrono::steady_clock::now() - started;
+    const double spent = static_cast<double>(std::clock() - started) / CLOCKS_PER_SEC;
     EXPECT_EQ(to_string(version_of(*cib)), fmt::format("0.1.{}", kWrites));
-    const double micros = std::chrono::duration<double, std::micro>(spent).count() / kWrites;
-    fmt::print("{:.1f} us a write, parsing of the request and patchset included\n", micros);
+    const double micros = spent * 1e6 / kWrites;
+    fmt::print("{:.1f} us of processor time a write, parsing of the request and patchset included\n", micros);
     EXPECT_LT(micros, 2000) << "far slower than any machine of ours";
 }
 

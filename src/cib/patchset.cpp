@@ -171,8 +171,11 @@ private:
             const std::size_t last = all.size() - tail;
             if (last - head == 1 && all[head]->is_element() && all[head]->has("id")) {  // the usual change
                 const Key wanted{all[head]->name(), all[head]->id()};
+                const auto sieve = Node::Sieve::of(wanted.first, wanted.second);
                 for (std::size_t i = 0; i < all.size(); ++i)
-                    if (i != head && all[i]->is(wanted.first) && all[i]->id() == wanted.second) p.ambiguous = true;
+                    if (i != head && all[i]->sieve().covers(sieve) && all[i]->is(wanted.first) &&
+                        all[i]->id() == wanted.second)
+                        p.ambiguous = true;
                 return;
             }
             if (last > head) count_twins(all, head, last);

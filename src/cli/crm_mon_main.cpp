@@ -4,11 +4,11 @@
 
 #include <fmt/format.h>
 
-#include "cli/cib_source.h"
 #include "cli/command.h"
 #include "cli/live_source.h"
 #include "cli/local_time.h"
 #include "cli/monitor.h"
+#include "cli/status_source.h"
 #include "cli/status_view.h"
 
 namespace systole::cli {
@@ -176,7 +176,7 @@ ExitCode run(const Arguments& arguments, Output& output) {
         return ExitCode::kUsage;
     }
     const auto file = arguments.value("xml-file");
-    auto source = file ? tl::expected<std::unique_ptr<CibSource>, SourceError>(file_source(*file)) : open_source();
+    auto source = file ? tl::expected<std::unique_ptr<StatusSource>, SourceError>(file_source(*file)) : open_source();
     if (!source) {
         output.fail(fmt::format("Connection to cluster failed: {}", source.error().what));
         return source.error().code;

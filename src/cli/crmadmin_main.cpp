@@ -5,10 +5,10 @@
 #include <array>
 
 #include "base/text.h"
-#include "cli/cib_source.h"
 #include "cli/command.h"
 #include "cli/daemon_client.h"
 #include "cli/live_source.h"
+#include "cli/status_source.h"
 #include "wire/message.h"
 
 namespace systole::cli {

@@ -9,8 +9,8 @@
 
 #include "base/text.h"
 #include "cib/request.h"
-#include "cli/cib_source.h"
 #include "cli/daemon_client.h"
+#include "cli/status_source.h"
 #include "runtime/linux/ipc_client.h"
 
 namespace systole::cli {
@@ -29,7 +29,7 @@ FencingAction::State state_of(std::string_view number) {
     return FencingAction::State::kPending;
 }
 
-class LiveSource : public CibSource {
+class LiveSource : public StatusSource {
 public:
     explicit LiveSource(IpcClient cib) : cib_(std::move(cib)) {}
 
@@ -163,7 +163,7 @@ private:
     bool subscribed_ = false;
 };
 
-tl::expected<std::unique_ptr<CibSource>, SourceError> open_live() {
+tl::expected<std::unique_ptr<StatusSource>, SourceError> open_live() {
     auto client = IpcClient::connect(wire::service_name(wire::Service::kCibRo));
     if (!client) return tl::unexpected(source_error(client.error()));
     xml::Builder hello("cib_command");

@@ -98,7 +98,7 @@ Result<void> apply_sections(MonitorOptions& options, std::string_view names, boo
     return {};
 }
 
-void show_status(Output& output, const MonitorOptions& options, model::Cluster& cluster, CibSource& source) {
+void show_status(Output& output, const MonitorOptions& options, model::Cluster& cluster, StatusSource& source) {
     Show show = options.show;
     show.nodes = nodes_named(cluster, options.node);
     show.resources = resources_named(cluster, options.resource);
@@ -146,7 +146,7 @@ void show_status(Output& output, const MonitorOptions& options, model::Cluster& 
     }
 }
 
-ExitCode monitor_once(CibSource& source, const MonitorOptions& options, Output& output) {
+ExitCode monitor_once(StatusSource& source, const MonitorOptions& options, Output& output) {
     auto cib = source.query();
     if (!cib) {
         output.fail(fmt::format("Could not retrieve the CIB: {}", cib.error().what));

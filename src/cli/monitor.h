@@ -1,8 +1,8 @@
 #pragma once
 // cli/monitor.h — crm_mon's displays: which sections, once or again and again.
 // Source: crm_mon(8).
-#include "cli/cib_source.h"
 #include "cli/output.h"
+#include "cli/status_source.h"
 #include "cli/status_view.h"
 
 namespace systole::cli {
@@ -49,11 +49,11 @@ Result<void> apply_sections(MonitorOptions& options, std::string_view names, boo
 void set_fencing_level(MonitorOptions& options, int level);
 
 /// Everything that the options ask for, of one CIB.
-void show_status(Output& output, const MonitorOptions& options, model::Cluster& cluster, CibSource& source);
+void show_status(Output& output, const MonitorOptions& options, model::Cluster& cluster, StatusSource& source);
 
 /// One display. Exit status: that of the source if it can't be read.
-ExitCode monitor_once(CibSource& source, const MonitorOptions& options, Output& output);
+ExitCode monitor_once(StatusSource& source, const MonitorOptions& options, Output& output);
 /// Shows until interrupted: on a terminal as a full-screen display with keys, else page after page.
-ExitCode monitor(CibSource& source, MonitorOptions options, Output& output, bool daemonize);
+ExitCode monitor(StatusSource& source, MonitorOptions options, Output& output, bool daemonize);
 
 }  // namespace systole::cli

@@ -135,7 +135,7 @@ Result<void> go_to_background(const std::string& pid_file) {
 
 }  // namespace
 
-ExitCode monitor(CibSource& source, MonitorOptions options, Output& output, bool daemonize) {
+ExitCode monitor(StatusSource& source, MonitorOptions options, Output& output, bool daemonize) {
     if (daemonize) {
         if (auto background = go_to_background(options.pid_file); !background) {
             output.fail(background.error().what);
@@ -171,8 +171,8 @@ ExitCode monitor(CibSource& source, MonitorOptions options, Output& output, bool
                 if (!handle_key(pressed, options, help)) return ExitCode::kOk;
                 break;
             }
-            if (event == CibSource::Event::kChanged || event == CibSource::Event::kFencing) break;
-            if (event == CibSource::Event::kDisconnected && daemonize) return ExitCode::kDisconnected;
+            if (event == StatusSource::Event::kChanged || event == StatusSource::Event::kFencing) break;
+            if (event == StatusSource::Event::kDisconnected && daemonize) return ExitCode::kDisconnected;
         }
     }
     return last;

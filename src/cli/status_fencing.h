@@ -2,7 +2,7 @@
 // cli/status_fencing.h — the fencer's history in status displays. Source: crm_mon(8), stonith_admin(8) --history.
 #include <vector>
 
-#include "cli/cib_source.h"
+#include "cli/status_source.h"
 #include "cli/status_view.h"
 
 namespace systole::cli {

@@ -12,7 +12,7 @@ bool runs_on_any(const model::Resource& resource, const NameFilter& nodes);
 bool is_filtered(const model::Resource& resource, const NameFilter& resources, bool check_parent);
 /// It was itself chosen by name, so that everything below it is shown.
 bool is_chosen(const model::Resource& resource, const NameFilter& resources);
-/// Made for a bundle and shown in detailed displays only.
+/// The connection to a guest or bundle node, which nobody configured: shown in detailed displays only.
 bool is_internal(const model::Resource& resource);
 /// What the `-R` display shows of an element's description.
 std::string_view description_of(const model::Resource& resource, const Show& show);

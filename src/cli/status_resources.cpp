@@ -46,6 +46,18 @@ std::string probe_result(const xml::Node& operation) {
     return std::string(describe(static_cast<ExitCode>(model::integer_of(operation, "rc-code", 1))));
 }
 
+// What a state becomes while an action is under way; null if the action doesn't change it.
+const char* pending_state(const Resource& resource) {
+    static const std::map<std::string_view, const char*> kStates{
+        {"start", "Starting"},  {"stop", "Stopping"},        {"promote", "Promoting"},
+        {"demote", "Demoting"}, {"migrate_to", "Migrating"}, {"migrate_from", "Migrating"},
+    };
+    const auto found = kStates.find(resource.pending_action);
+    return found == kStates.end() ? nullptr : found->second;
+}
+
+bool has_pending_state(const Resource& resource) { return pending_state(resource) != nullptr; }
+
 std::string flags_text(const std::vector<std::string>& flags) {
     return flags.empty() ? std::string() : " (" + join(flags, ", ") + ")";
 }
@@ -246,7 +258,8 @@ void Lister::clone(const Resource& resource, const Show& show) {
             // A stopped instance of an anonymous clone is told by its node below.
         } else if (any_below(*child, [](const Resource& r) { return r.removed; }) ||
                    !all_below(*child, [](const Resource& r) { return r.managed; }) ||
-                   any_below(*child, [](const Resource& r) { return r.failed; })) {
+                   any_below(*child, [](const Resource& r) { return r.failed; }) ||
+                   (show.pending && any_below(*child, has_pending_state))) {
             full = true;
         } else if (child->is_active(true)) {
             const Node* node = only_location(*child);
@@ -291,8 +304,10 @@ void Lister::clone(const Resource& resource, const Show& show) {
         std::vector<const Node*> running;
         for (const Resource* child : resource.children) collect_locations(*child, running);
         for (const Node* node : cluster_.nodes) {
+            // In an opt-in cluster no node may be known to be allowed (yet): then all are told.
             const model::NodeScore* allowed = resource.allowed.find(*node);
-            if (allowed == nullptr || !allowed->present || !show.nodes.has(node->name)) continue;
+            const bool present = resource.allowed.empty() || (allowed != nullptr && allowed->present);
+            if (!present || !show.nodes.has(node->name)) continue;
             if (std::ranges::find(running, node) != running.end()) continue;
             std::string state = target == Role::kStopped ? "Stopped (disabled)" : "Stopped";
             if (!resource.children.empty()) {
@@ -399,14 +414,7 @@ std::string agent_text(const Resource& resource) {
 }
 
 std::string state_text(const Resource& resource, bool pending) {
-    if (pending && !resource.pending_action.empty()) {
-        static const std::map<std::string_view, const char*> kStates{
-            {"start", "Starting"},  {"stop", "Stopping"},        {"promote", "Promoting"},
-            {"demote", "Demoting"}, {"migrate_to", "Migrating"}, {"migrate_from", "Migrating"},
-        };
-        const auto found = kStates.find(resource.pending_action);
-        if (found != kStates.end()) return found->second;
-    }
+    if (pending && has_pending_state(resource)) return pending_state(resource);
     return std::string(text_of(displayed_role(resource)));
 }
 

@@ -188,21 +188,28 @@ void Controller::State::on_record(const xml::Node& record, std::string_view reso
     const bool failed = is_unexpected(result);
     if (magic->status == ExecStatus::kCancelled) return;
 
-    std::string_view on_fail;
-    for (const auto& flight : runner.in_flight()) {
-        if (flight.key == magic->key) on_fail = flight.action.meta("on_fail") == "ignore" ? "ignore" : "";
+    bool ignored = false;
+    if (failed) {
+        for (const auto& flight : runner.in_flight()) {
+            if (flight.key == magic->key) ignored = flight.action.meta("on_fail") == "ignore";
+        }
     }
+    const bool ran = runner.running();
     // Replayed history was judged when it was new.
     const bool replay = record.get("crm-debug-origin") == "build_active_RAs";
     const transition::Runner::Answer answer = runner.on_result(now.mono, magic->key, node, magic->status, magic->rc);
     if (failed && !replay && answer.match != transition::Match::kRepeated)
-        count_failure(record, resource, node, magic->key, on_fail == "ignore");
+        count_failure(record, resource, node, magic->key, ignored);
     perform(answer.effects);
     using transition::Match;
     switch (answer.match) {
-        case Match::kConfirmed:
         case Match::kRepeated: break;
+        case Match::kConfirmed:
+            // The plan that is being made takes this action for one that still runs.
+            if (!ran) want_plan("result of a former plan's action");
+            break;
         case Match::kFailed:
+            if (!ran) want_plan("failure of a former plan's action");
             log(wire::Severity::kWarning,
                 fmt::format("{} on {} failed: result {} ({}), wanted {}{}{}", record.get("operation_key"), node,
                             magic->rc, describe(magic->status), magic->key.target_rc,

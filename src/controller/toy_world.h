@@ -46,6 +46,7 @@ public:
     [[nodiscard]] std::string state(const std::string& node) const;
     [[nodiscard]] std::vector<std::string> running(const std::string& resource) const;  ///< nodes where it really runs
     [[nodiscard]] xml::NodePtr cib(const std::string& node) const;
+    [[nodiscard]] bool is_alone(const std::string& node) const { return machines_.at(node).alone; }
     [[nodiscard]] std::optional<int> exit_code(const std::string& node) const;
     [[nodiscard]] Node& node(const std::string& name) { return *machines_.at(name).core; }
 

@@ -308,7 +308,9 @@ std::vector<std::string> World::running(const std::string& resource) const {
     return out;
 }
 
-xml::NodePtr World::cib(const std::string& name) const { return machines_.at(name).core->cib(); }
+xml::NodePtr World::cib(const std::string& name) const {
+    return machines_.at(name).core ? machines_.at(name).core->cib() : xml::NodePtr{};
+}
 std::optional<int> World::exit_code(const std::string& name) const { return machines_.at(name).exit; }
 
 // ---- A node's effects -----------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 #pragma once
-// cli/cib_source.h — where a command gets the CIB from: a file, a shadow copy, or the running cluster.
+// cli/status_source.h — where a command gets the CIB from: a file, a shadow copy, or the running cluster.
 //
 // A live source is plugged in by whoever links the cluster client; commands only see this. Environment as the
 // reference's: CIB_file (a file; "-" is standard input), CIB_shadow with CIB_shadow_dir (a shadow copy).
@@ -35,14 +35,14 @@ struct SourceError {
     std::string what;
 };
 
-class CibSource {
+class StatusSource {
 public:
     enum class Event : std::uint8_t { kChanged, kFencing, kDisconnected, kTimeout };
 
-    CibSource() = default;
-    CibSource(const CibSource&) = delete;
-    CibSource& operator=(const CibSource&) = delete;
-    virtual ~CibSource() = default;
+    StatusSource() = default;
+    StatusSource(const StatusSource&) = delete;
+    StatusSource& operator=(const StatusSource&) = delete;
+    virtual ~StatusSource() = default;
 
     /// The whole CIB as it is now.
     [[nodiscard]] virtual tl::expected<xml::NodePtr, SourceError> query() = 0;
@@ -56,21 +56,16 @@ public:
     }
 };
 
-/// Reads a file ("-": standard input). The file is read anew at each query, standard input once.
-std::unique_ptr<CibSource> file_source(std::string path);
+/// Reads a file ("-": standard input, ".bz2": packed) anew at each query, standard input once.
+std::unique_ptr<StatusSource> file_source(std::string path);
 /// Makes the source of the running cluster; set by programs that link the cluster client, before command_main.
-using LiveSourceFactory = std::function<tl::expected<std::unique_ptr<CibSource>, SourceError>()>;
+using LiveSourceFactory = std::function<tl::expected<std::unique_ptr<StatusSource>, SourceError>()>;
 void set_live_source(LiveSourceFactory factory);
 
 /// What the environment asks for: CIB_shadow, then CIB_file, then the running cluster.
 /// Errors: kDisconnected ("Not connected") where no live source was set or it can't be reached.
-tl::expected<std::unique_ptr<CibSource>, SourceError> open_source();
-/// The file that CIB_file or CIB_shadow name, if any; what commands that change the CIB write back to.
-std::optional<std::string> source_file();
-
-/// Makes a CIB one of the newest schema, as the model wants it, if `upgrade` was set; else hands it back.
-using UpgradeCib = std::function<tl::expected<xml::NodePtr, SourceError>(xml::NodePtr)>;
-void set_upgrade(UpgradeCib upgrade);
+tl::expected<std::unique_ptr<StatusSource>, SourceError> open_source();
+/// The CIB in the newest schema that it can be brought to, as the model wants it; as it is if no schemas are there.
 tl::expected<xml::NodePtr, SourceError> upgraded(xml::NodePtr cib);
 
 }  // namespace systole::cli

@@ -1,0 +1,74 @@
+#include "cli/status_source.h"
+
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "cli/cib_access.h"
+#include "cli/files.h"
+#include "cli/schema_directory.h"
+
+namespace systole::cli {
+namespace {
+
+LiveSourceFactory& live_factory() {
+    static LiveSourceFactory factory;
+    return factory;
+}
+
+ExitCode exit_code_for(const Error& error) {
+    switch (error.code) {
+        case Errc::kNotFound: return ExitCode::kNoInput;
+        case Errc::kDenied: return ExitCode::kInsufficientPrivileges;
+        case Errc::kIo: return ExitCode::kIo;
+        case Errc::kInvalid:
+        case Errc::kCorrupt: return ExitCode::kConfig;
+        case Errc::kUnreachable: return ExitCode::kDisconnected;
+        case Errc::kExists:
+        case Errc::kStale: break;
+    }
+    return ExitCode::kError;
+}
+
+class FileSource final : public StatusSource {
+public:
+    explicit FileSource(std::string path) : path_(std::move(path)) {}
+    tl::expected<xml::NodePtr, SourceError> query() override {
+        if (once_) return once_;
+        auto cib = read_xml_file(path_);
+        if (!cib) return tl::unexpected(SourceError{exit_code_for(cib.error()), cib.error().what});
+        if (path_ == "-") once_ = *cib;
+        return *cib;
+    }
+
+private:
+    std::string path_;
+    xml::NodePtr once_;
+};
+
+}  // namespace
+
+StatusSource::Event StatusSource::wait(Duration at_most) {
+    std::this_thread::sleep_for(at_most);
+    return Event::kTimeout;
+}
+
+std::unique_ptr<StatusSource> file_source(std::string path) { return std::make_unique<FileSource>(std::move(path)); }
+
+void set_live_source(LiveSourceFactory factory) { live_factory() = std::move(factory); }
+
+tl::expected<std::unique_ptr<StatusSource>, SourceError> open_source() {
+    const CibSource source = cib_source();
+    if (source.kind != CibSource::Kind::kLive) return file_source(source.path);
+    if (live_factory()) return live_factory()();
+    return tl::unexpected(SourceError{ExitCode::kDisconnected, "Not connected"});
+}
+
+tl::expected<xml::NodePtr, SourceError> upgraded(xml::NodePtr cib) {
+    const auto schemas = open_schemas();
+    if (schemas->names().empty()) return cib;  // none installed: the CIB is read as it is
+    auto result = schemas->upgrade(cib);
+    return result.cib ? result.cib : cib;
+}
+
+}  // namespace systole::cli
