@@ -515,6 +515,7 @@ void log_problems(Output& output, const Cluster& cluster) {
     static constexpr std::array kOrigins{
         Origin{"Preventing ", "unpack_rsc_op"},
         Origin{"Blind faith", "unpack_config"},
+        Origin{"Resource start-up disabled", "unpack_resources"},
     };
     for (const model::Problem& problem : cluster.problems) {
         const auto* origin = std::ranges::find_if(
