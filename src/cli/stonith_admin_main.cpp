@@ -24,7 +24,7 @@ namespace {
 CommandSpec spec() {
     CommandSpec s;
     s.name = "stonith_admin";
-    s.summary = "Access the Pacemaker fencing API";
+    s.summary = "stonith_admin - Access the Pacemaker fencing API";
     s.formats = {"text", "html", "xml", "json"};
     s.groups = {
         {"definition",
