@@ -34,6 +34,7 @@ class Node:
 
     def __init__(self, kind, text=None, inner=(), first=None, end=None):
         self.kind, self.text, self.inner, self.first, self.end = kind, text, list(inner), first, end
+        self.refused = []  # names that an element or attribute of any other name doesn't have
 
 
 class Reader:
@@ -136,11 +137,21 @@ class Reader:
             return Node("value", self.take()[1:-1])
         if kind != "name":
             self.fail("a pattern")
-        if text in ("element", "attribute") and (self.peek("{", 2)):
+        if text in ("element", "attribute") and (self.peek("{", 2) or (self.peek("*", 1) and self.peek("-", 2))):
             self.take()
             name = self.take()
+            refused = []
+            if self.peek("-"):  # any name but these
+                self.take("-")
+                self.take("(")
+                refused.append(self.take(kind="name"))
+                while self.peek("|"):
+                    self.take("|")
+                    refused.append(self.take(kind="name"))
+                self.take(")")
             self.take("{")
             node = Node(text, name, [self.pattern()])
+            node.refused = refused
             self.take("}")
             return node
         self.take()
@@ -203,7 +214,9 @@ class Grammar:
             for one in inner:
                 flat += one.inner if one.kind == node.kind else [one]
             inner = flat
-        return Node(node.kind, node.text, inner)
+        made = Node(node.kind, node.text, inner)
+        made.refused = node.refused
+        return made
 
     def inline(self, node):
         """References replaced by what they name: an <except> may hold values only."""
@@ -235,7 +248,11 @@ class Grammar:
                 lines.append("%s<data type=%s/>" % (pad, quoteattr(node.text)))
             elif node.kind in ("element", "attribute") and node.text == "*":
                 lines.append("%s<%s>" % (pad, node.kind))
-                lines.append("%s  <anyName/>" % pad)
+                if node.refused:
+                    lines.append("%s  <anyName><except>%s</except></anyName>"
+                                 % (pad, "".join("<name>%s</name>" % escape(name) for name in node.refused)))
+                else:
+                    lines.append("%s  <anyName/>" % pad)
                 for one in node.inner:
                     put(one, depth + 1, lines)
                 lines.append("%s</%s>" % (pad, node.kind))

@@ -41,17 +41,22 @@ White space is kept: what goes takes the white space in front of it along, what 
                   |template/instance_attributes/nvpair[@name = 'pcmk_arg_map']
                     [contains(@value, ',') or not(starts-with(@value, 'port:'))]"/>
   <xsl:key name="gone" use="generate-id()"
-           match="resources//meta_attributes[not(parent::op)]/nvpair[
-                    @name = 'isolation' or @name = 'isolation-host' or @name = 'isolation-instance'
-                    or (@name = 'isolation-wrapper' and preceding-sibling::nvpair[@name = 'isolation-wrapper'])
-                    or (@name = 'resource-failure-stickiness' and @value != '-INFINITY')]"/>
+           match="meta_attributes[parent::primitive or parent::template]/nvpair[
+                    (contains(' isolation isolation-host isolation-instance isolation-wrapper ', concat(' ', @name, ' '))
+                     and preceding-sibling::nvpair[contains(' target-role isolation isolation-host isolation-instance
+                                                              isolation-wrapper ', concat(' ', @name, ' '))])
+                    or (@name = 'resource-failure-stickiness' and not(@value = '-INFINITY'))]"/>
   <xsl:key name="gone" use="generate-id()" match="op/meta_attributes/nvpair[@name = 'requires']"/>
   <xsl:key name="gone" use="generate-id()" match="op/instance_attributes/nvpair[
     contains(' requires interval-origin start-delay enabled on-fail record-pending role timeout ',
              concat(' ', @name, ' '))]"/>
 
   <xsl:key name="set-gone" use="generate-id()"
-           match="*[nvpair][not(nvpair[not(key('gone', generate-id()))])]"/>
+           match="cluster_property_set[not(nvpair[not(key('gone', generate-id()))])]
+                  |meta_attributes[parent::primitive or parent::template or parent::op]
+                    [not(nvpair[not(key('gone', generate-id()))])]
+                  |instance_attributes[parent::primitive or parent::template or parent::op]
+                    [not(nvpair[not(key('gone', generate-id()))])]"/>
 
   <xsl:template match="nvpair[key('gone', generate-id())]" priority="3"/>
   <xsl:template match="text()[normalize-space() = ''][following-sibling::node()[1][self::nvpair]
@@ -292,26 +297,21 @@ White space is kept: what goes takes the white space in front of it along, what 
 
   <!-- Meta-attributes of resources. -->
 
-  <xsl:template match="resources//meta_attributes[not(parent::op)]">
+  <xsl:template match="meta_attributes[parent::primitive or parent::template]">
     <xsl:apply-templates select="nvpair" mode="tell"/>
     <xsl:copy>
       <xsl:apply-templates select="@*|node()"/>
     </xsl:copy>
   </xsl:template>
 
-  <xsl:template mode="tell" match="resources//meta_attributes[not(parent::op)]/nvpair[@name = 'isolation-wrapper']">
+  <xsl:template mode="tell" match="meta_attributes[parent::primitive or parent::template]/nvpair[
+      contains(' isolation isolation-host isolation-instance isolation-wrapper ', concat(' ', @name, ' '))]">
     <xsl:message>WARNING: Resource meta_attributes: <xsl:value-of select="../../@id"/> (meta=<xsl:value-of select="../@id"/>): <!--
-      -->renaming isolation-wrapper as target-role, redefined as Stopped</xsl:message>
+      -->renaming <xsl:value-of select="@name"/> as target-role, redefined as Stopped</xsl:message>
     <xsl:message>WARNING: Resource meta_attributes: ... i.e. resource at hand disabled; isolation wrappers obsoleted <!--
       -->with bundle resources</xsl:message>
   </xsl:template>
-  <xsl:template mode="tell" match="resources//meta_attributes[not(parent::op)]/nvpair[
-      @name = 'isolation' or @name = 'isolation-host' or @name = 'isolation-instance']">
-    <xsl:message>INFO: Resource meta_attributes: <xsl:value-of select="../../@id"/> (meta=<xsl:value-of select="../@id"/>): <!--
-      -->dropping <xsl:value-of select="@name"/></xsl:message>
-    <xsl:message>INFO: Resource meta_attributes: ... isolation wrappers obsoleted with bundle resources</xsl:message>
-  </xsl:template>
-  <xsl:template mode="tell" match="resources//meta_attributes[not(parent::op)]/nvpair[@name = 'resource-failure-stickiness']">
+  <xsl:template mode="tell" match="meta_attributes[parent::primitive or parent::template]/nvpair[@name = 'resource-failure-stickiness']">
     <xsl:choose>
       <xsl:when test="@value = '-INFINITY'">
         <xsl:message>DEBUG: Resource meta_attributes: <xsl:value-of select="../../@id"/> (meta=<xsl:value-of select="../@id"/>): <!--
@@ -325,19 +325,18 @@ White space is kept: what goes takes the white space in front of it along, what 
     </xsl:choose>
   </xsl:template>
 
-  <!-- The first pair of a name counts: what disables the resource must not stand behind another target-role. -->
-  <xsl:template match="resources//meta_attributes[not(parent::op)][nvpair[@name = 'isolation-wrapper']]
-                       /nvpair[@name = 'target-role']"/>
-  <xsl:template match="resources//meta_attributes[not(parent::op)]/nvpair[@name = 'isolation-wrapper']/@name">
+  <xsl:template match="meta_attributes[parent::primitive or parent::template]/nvpair[
+      contains(' isolation isolation-host isolation-instance isolation-wrapper ', concat(' ', @name, ' '))]/@name">
     <xsl:attribute name="name">target-role</xsl:attribute>
   </xsl:template>
-  <xsl:template match="resources//meta_attributes[not(parent::op)]/nvpair[@name = 'isolation-wrapper']/@value">
+  <xsl:template match="meta_attributes[parent::primitive or parent::template]/nvpair[
+      contains(' isolation isolation-host isolation-instance isolation-wrapper ', concat(' ', @name, ' '))]/@value">
     <xsl:attribute name="value">Stopped</xsl:attribute>
   </xsl:template>
-  <xsl:template match="resources//meta_attributes[not(parent::op)]/nvpair[@name = 'resource-failure-stickiness']/@name">
+  <xsl:template match="meta_attributes[parent::primitive or parent::template]/nvpair[@name = 'resource-failure-stickiness']/@name">
     <xsl:attribute name="name">migration-threshold</xsl:attribute>
   </xsl:template>
-  <xsl:template match="resources//meta_attributes[not(parent::op)]/nvpair[@name = 'resource-failure-stickiness']/@value">
+  <xsl:template match="meta_attributes[parent::primitive or parent::template]/nvpair[@name = 'resource-failure-stickiness']/@value">
     <xsl:attribute name="value">1</xsl:attribute>
   </xsl:template>
 
@@ -401,32 +400,50 @@ White space is kept: what goes takes the white space in front of it along, what 
     </xsl:choose>
   </xsl:template>
 
+  <!-- Parameters of an operation that become its meta-attributes: the last one of a name counted. -->
+  <xsl:key name="moved-of-op" use="generate-id(../..)" match="op/instance_attributes/nvpair[@name != 'requires']
+      [key('gone', generate-id())]
+      [not(@name = ../../meta_attributes/nvpair/@name)]
+      [not(@name = following-sibling::nvpair/@name)]
+      [not(@name = ../following-sibling::instance_attributes/nvpair/@name)]"/>
+
+  <xsl:template name="moved-of-op">
+    <xsl:variable name="moved" select="key('moved-of-op', generate-id())"/>
+    <xsl:for-each select="instance_attributes[nvpair[key('gone', generate-id())]]">
+      <xsl:if test="position() &gt; 1">
+        <xsl:call-template name="space-before"/>
+      </xsl:if>
+      <xsl:for-each select="nvpair">
+        <xsl:if test="count(.|$moved) = count($moved)">
+          <xsl:call-template name="space-before"/>
+          <xsl:copy-of select="."/>
+        </xsl:if>
+      </xsl:for-each>
+    </xsl:for-each>
+  </xsl:template>
+
+  <!-- They join the operation's first set that stays, if there is one. -->
+  <xsl:template match="op/meta_attributes[not(key('set-gone', generate-id()))]
+                         [not(preceding-sibling::meta_attributes[not(key('set-gone', generate-id()))])]">
+    <xsl:copy>
+      <xsl:apply-templates select="@*|node()"/>
+      <xsl:for-each select="..">
+        <xsl:call-template name="moved-of-op"/>
+      </xsl:for-each>
+    </xsl:copy>
+  </xsl:template>
+
   <xsl:template match="op">
-    <xsl:variable name="all-moved" select="instance_attributes/nvpair[key('gone', generate-id())][@name != 'requires']"/>
-    <!-- The last one of a name counted. -->
-    <xsl:variable name="moved" select="$all-moved[not(@name = ../../meta_attributes/nvpair/@name)]
-        [not(@name = following-sibling::nvpair/@name)]
-        [not(@name = ../following-sibling::instance_attributes/nvpair/@name)]"/>
+    <xsl:variable name="moved" select="key('moved-of-op', generate-id())"/>
     <xsl:variable name="last-text" select="text()[last()]"/>
     <xsl:copy>
       <xsl:apply-templates select="@*"/>
       <xsl:if test="$moved or comment() or *[not(key('set-gone', generate-id()))]">
         <xsl:apply-templates select="node()"/>
       </xsl:if>
-      <xsl:if test="$moved">
+      <xsl:if test="$moved and not(meta_attributes[not(key('set-gone', generate-id()))])">
         <meta_attributes id="_2TO3_{@id}-meta">
-          <xsl:for-each select="instance_attributes[nvpair[key('gone', generate-id())]]">
-            <xsl:variable name="set" select="."/>
-            <xsl:if test="position() &gt; 1">
-              <xsl:call-template name="space-before"/>
-            </xsl:if>
-            <xsl:for-each select="nvpair">
-              <xsl:if test="count(.|$moved) = count($moved)">
-                <xsl:call-template name="space-before"/>
-                <xsl:copy-of select="."/>
-              </xsl:if>
-            </xsl:for-each>
-          </xsl:for-each>
+          <xsl:call-template name="moved-of-op"/>
           <xsl:value-of select="$last-text"/>
         </meta_attributes>
         <xsl:value-of select="$last-text"/>

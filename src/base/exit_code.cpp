@@ -73,19 +73,19 @@ struct LegacyRow {
     std::string_view text;
 };
 
-// Source: protocol sheet cib.md, section 3 ("Codes").
+// Texts as the commands of 3.x show them. Source: protocol sheet cib.md, section 3 ("Codes").
 constexpr std::array kLegacyRows{
     LegacyRow{201, kError, "Other"},
     LegacyRow{203, kConfig, "Update does not conform to the configured schema"},
     LegacyRow{204, kConfig, "Schema transform failed"},
     LegacyRow{205, kOld, "Update was older than existing configuration"},
-    LegacyRow{206, kError, "Application of an update diff failed"},
-    LegacyRow{207, kError, "Application of an update diff failed, requesting a full refresh"},
-    LegacyRow{208, kDigest, "The on-disk configuration was manually modified"},
-    LegacyRow{209, kCannotCreate, "Could not archive the previous configuration"},
-    LegacyRow{210, kCannotCreate, "Could not save the new configuration to disk"},
+    LegacyRow{206, kError, "Application of update diff failed"},
+    LegacyRow{207, kError, "Application of update diff failed, requesting full refresh"},
+    LegacyRow{208, kDigest, "On-disk configuration was manually modified"},
+    LegacyRow{209, kCannotCreate, "Could not archive previous configuration"},
+    LegacyRow{210, kCannotCreate, "Could not save new configuration to disk"},
     LegacyRow{211, kConfig, "Schema is already the latest available"},
-    LegacyRow{212, kConfig, "Configuration is corrupt"},
+    LegacyRow{212, kConfig, "Could not parse on-disk configuration"},
 };
 
 }  // namespace

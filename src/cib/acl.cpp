@@ -81,6 +81,7 @@ Rights::Rights(const Node& cib, std::string_view user, const std::vector<std::st
             if (mark == 0) continue;
             const std::string expression = selector(*permission);
             if (expression.empty()) continue;
+            any_ = true;
             const auto xpath = xml::XPath::compile(expression);
             if (!xpath) continue;
             for (Path& path : xpath->find(cib)) marks_[std::move(path)] |= mark;
@@ -230,6 +231,9 @@ std::string Rights::denied_change(const NodePtr& before, const NodePtr& after, P
 }
 
 Result<void> Rights::check_change(const NodePtr& before, const NodePtr& after) const {
+    // Who has no permission at all may not even build scaffolding.
+    if (!any_ && !xml::deep_equal(*before, *after))
+        return fail(Errc::kDenied, fmt::format("user '{}' has no permissions", user_));
     Path path;
     const std::string denied = denied_change(before, after, path, false);
     if (denied.empty()) return {};

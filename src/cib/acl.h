@@ -45,6 +45,7 @@ private:
                                             bool in_acls) const;
 
     std::string user_;
+    bool any_ = false;  ///< some permission was granted, whether it matches anything or not
     Marks marks_;
 };
 

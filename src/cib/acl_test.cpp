@@ -115,7 +115,9 @@ TEST(Acl, AWriterChangesWhatIsHis) {
 TEST(Acl, ARefusalNamesThePlace) {
     xml::Builder b(*make_request(Op::kModify, "resources", parsed(R"(<primitive id="B" type="x"/>)")));
     b.set("cib_user", "alice");
-    EXPECT_EQ(execute(cib_with(""), read_request(std::move(b).build()), {}).why,
+    EXPECT_EQ(execute(cib_with(R"(<acl_permission id="p" kind="write" reference="A"/>)"),
+                      read_request(std::move(b).build()), {})
+                  .why,
               "user 'alice' may not change /cib/configuration/resources/primitive[@id='B']");
 }
 

@@ -1,6 +1,7 @@
 #include "cib/edits.h"
 
 #include <fmt/format.h>
+#include <span>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +11,7 @@
 #include "cib/operations.h"
 #include "cib/patchset.h"
 #include "cib/rc.h"
+#include "wire/message.h"
 #include "xml/xpath.h"
 
 namespace systole::cib {
@@ -162,8 +164,8 @@ bool is_example_of(const Node& example, const Node& node) {
 
 /// Removes the first match of the example below `start`; a missing one is fine.
 NodePtr remove_example(NodePtr cib, xml::PathView start, const Node& example, Editing& editing) {
-    xml::Node::Sieve sieve;
-    sieve.names = xml::Node::Sieve::bit(example.name());
+    // Attributes compare without case, so an id is no help in the search.
+    const auto sieve = xml::Node::Sieve::of(example.name(), {});
     std::function<bool(const Node&)> test = [&](const Node& n) { return is_example_of(example, n); };
     if (example.kind() == xml::Kind::kComment) {
         if (!editing.release.objects_rebuilt) return cib;
@@ -209,7 +211,10 @@ Edit replace_matches(const NodePtr& cib, const Request& request, const NodePtr& 
     std::vector<Path> found = matches(*cib, request.section, request.has(option::kMultiple));
     if (found.empty()) return failed(rc::kNotFound, fmt::format("nothing matches '{}'", request.section));
     drop_nested(found);
-    if (found.front().empty()) return replace_whole(cib, request, input, editing.release);
+    if (found.front().empty()) {
+        if (!input->is("cib")) return failed(rc::kInvalid, fmt::format("{} can't replace the root", label(*input)));
+        return replace_whole(cib, request, input, editing.release);
+    }
     NodePtr result = cib;
     for (auto path = found.rbegin(); path != found.rend(); ++path) {
         const xml::PathView parent = xml::PathView(*path).first(path->size() - 1);
@@ -339,19 +344,32 @@ Edit replace(const NodePtr& cib, const Request& request, Editing& editing) {
     return done(xml::replace_at(cib, *found, input));
 }
 
-NodePtr empty_cib(std::string_view schema, std::string_view feature_set) {
+namespace {
+
+NodePtr empty_cib_of(std::string_view schema, std::string_view feature_set, std::span<const char* const> counters) {
     Builder configuration("configuration");
     for (const char* section : {"crm_config", "nodes", "resources", "constraints"}) configuration.add(Builder(section));
     Builder root("cib");
     root.set_unless_empty("crm_feature_set", feature_set).set("validate-with", schema);
-    root.set("epoch", 0).set("num_updates", 0).set("admin_epoch", 0);
+    for (const char* counter : counters) root.set(counter, 0);
     root.add(std::move(configuration)).add(Builder("status"));
     return std::move(root).build();
 }
 
+constexpr std::array kCounters{"admin_epoch", "epoch", "num_updates"};
+constexpr std::array kCountersBefore3{"epoch", "num_updates", "admin_epoch"};
+
+}  // namespace
+
+NodePtr empty_cib(std::string_view schema, std::string_view feature_set) {
+    return empty_cib_of(schema, feature_set, kCounters);
+}
+
 Edit erase(const NodePtr& cib) {
     // The attributes of an empty CIB come first, in their order; those beyond follow as they stood.
-    Builder root(*empty_cib("", "-"));
+    // Releases before 3.0 (feature set 3.20.0) had another one.
+    const bool old = cib->has("crm_feature_set") && wire::compare_versions(cib->get("crm_feature_set"), "3.20.0") < 0;
+    Builder root(*empty_cib_of("", "-", old ? std::span(kCountersBefore3) : std::span(kCounters)));
     for (const xml::Attribute& a : cib->attributes()) root.set(a.name.view(), a.value);
     for (const char* name : {"crm_feature_set", "validate-with"})
         if (!cib->has(name)) root.unset(name);

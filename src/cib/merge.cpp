@@ -22,9 +22,11 @@ bool is_expression(std::string_view name, std::string_view value) {
 std::optional<std::size_t> match_child(std::span<const NodePtr> children, const Node& wanted) {
     const xml::Attribute* id = wanted.find("id");
     const xml::Attribute* reference = id == nullptr ? wanted.find("id-ref") : nullptr;
+    // Most siblings are ruled out by their sieve, without a look at their names and ids.
+    const auto sieve = Node::Sieve::of(wanted.name(), id == nullptr ? std::string_view{} : id->value.view());
     for (std::size_t i = 0; i < children.size(); ++i) {
         const Node& c = *children[i];
-        if (!c.is(wanted.name())) continue;
+        if (!c.sieve().covers(sieve) || !c.is(wanted.name())) continue;
         if (id != nullptr && c.id() != id->value.view()) continue;
         if (reference != nullptr && c.get("id-ref") != reference->value.view()) continue;
         return i;

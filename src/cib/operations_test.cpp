@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "cib/patchset.h"
 #include "cib/rc.h"
@@ -119,6 +119,8 @@ const std::vector<Case> kCases{
      R"(<resources><p id="Z"/></resources>)", 0, "0.2.0", R"(<p id="Z"/>)"},
     {"by XPath the new element comes last", R"(<p id="A"/><p id="B"/>)", Op::kReplace, "//p[@id='A']", kX,
      R"(<p id="Z"/>)", 0, "0.2.0", R"(<p id="B"/><p id="Z"/>)"},
+    {"only a CIB replaces the root", R"(<p id="A"/>)", Op::kReplace, "/cib", kX, R"(<p id="Z"/>)", rc::kInvalid,
+     "0.1.5", nullptr},
     {"an older CIB is refused", R"(<p id="A"/>)", Op::kReplace, "", 0,
      R"(<cib admin_epoch="0" epoch="1" num_updates="4"/>)", rc::kOldData, "0.1.5", nullptr},
     {"a bump counts as an update", R"(<p id="A"/>)", Op::kBump, "", 0, "", 0, "0.2.6", nullptr},
@@ -232,7 +234,7 @@ TEST(Operations, TheCostFollowsTheChange) {
     xml::NodePtr cib = parsed(fmt::format(
         R"(<cib epoch="1"><configuration><resources>{}</resources></configuration><status>{}</status></cib>)",
         resources, status));
-    const auto started = std::chrono::steady_clock::now();
+    const std::clock_t started = std::clock();
     constexpr int kWrites = 2000;
     for (int i = 0; i < kWrites; ++i) {
         const std::string input = fmt::format(
@@ -243,10 +245,10 @@ TEST(Operations, TheCostFollowsTheChange) {
         ASSERT_TRUE(o.patchset);
         cib = o.cib;
     }
-    const auto spent = std::chrono::steady_clock::now() - started;
+    const double spent = static_cast<double>(std::clock() - started) / CLOCKS_PER_SEC;
     EXPECT_EQ(to_string(version_of(*cib)), fmt::format("0.1.{}", kWrites));
-    const double micros = std::chrono::duration<double, std::micro>(spent).count() / kWrites;
-    fmt::print("{:.1f} us a write, parsing of the request and patchset included\n", micros);
+    const double micros = spent * 1e6 / kWrites;
+    fmt::print("{:.1f} us of processor time a write, parsing of the request and patchset included\n", micros);
     EXPECT_LT(micros, 2000) << "far slower than any machine of ours";
 }
 

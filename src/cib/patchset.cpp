@@ -98,8 +98,8 @@ private:
         bool ambiguous = false;
     };
 
-    /// Elements pair by name and id, comments by text; equal pointers at both ends need no look.
-    static Pairing pair_children(std::span<const NodePtr> before, std::span<const NodePtr> after) {
+    /// Elements pair by name and id, comments by text (and place); equal pointers at both ends need no look.
+    [[nodiscard]] Pairing pair_children(std::span<const NodePtr> before, std::span<const NodePtr> after) const {
         Pairing p;
         p.new_of_old.resize(before.size());
         p.old_of_new.resize(after.size());
@@ -133,7 +133,11 @@ private:
         for (std::size_t n = head; n < after.size() - tail; ++n) {
             const Node& node = *after[n];
             if (node.kind() == xml::Kind::kComment) {
-                const auto found = comments.find(node.text());
+                auto found = comments.find(node.text());
+                // Between two documents (not: a document and its next version) a comment is the same in its place only.
+                if (order_ != AttributeOrder::kTracked)
+                    while (found != comments.end() && (found->first != node.text() || found->second != n))
+                        found = found->first == node.text() ? std::next(found) : comments.end();
                 if (found == comments.end()) continue;
                 pair(found->second, n);
                 comments.erase(found);
@@ -167,8 +171,11 @@ private:
             const std::size_t last = all.size() - tail;
             if (last - head == 1 && all[head]->is_element() && all[head]->has("id")) {  // the usual change
                 const Key wanted{all[head]->name(), all[head]->id()};
+                const auto sieve = Node::Sieve::of(wanted.first, wanted.second);
                 for (std::size_t i = 0; i < all.size(); ++i)
-                    if (i != head && all[i]->is(wanted.first) && all[i]->id() == wanted.second) p.ambiguous = true;
+                    if (i != head && all[i]->sieve().covers(sieve) && all[i]->is(wanted.first) &&
+                        all[i]->id() == wanted.second)
+                        p.ambiguous = true;
                 return;
             }
             if (last > head) count_twins(all, head, last);
@@ -260,6 +267,10 @@ private:
             p.new_of_old[*p.old_of_new[n]].reset();
             p.old_of_new[n].reset();
         }
+        // Deletions are told in the order in which the old document has them, those inside a child at its place.
+        // What is replaced as a whole goes last: the positions of comments count it.
+        std::map<std::size_t, std::vector<NodePtr>> gone;
+        std::vector<NodePtr> replaced;
         std::size_t position = 0;  // among what is left when this deletion is made
         for (std::size_t o = 0; o < olds.size(); ++o) {
             if (p.new_of_old[o]) {
@@ -267,7 +278,7 @@ private:
                 continue;
             }
             const bool comment = olds[o]->kind() == xml::Kind::kComment;
-            deletions.push_back(
+            gone[o].push_back(
                 deletion(path + "/" + step_name(*olds[o]), comment ? std::optional(position) : std::nullopt));
         }
         for (std::size_t n = 0; n < news.size(); ++n) {
@@ -278,15 +289,17 @@ private:
             const NodePtr& old = olds[*p.old_of_new[n]];
             if (old != news[n] && news[n]->is_element()) {
                 const std::string below = path + "/" + step_name(*news[n]);
-                const std::size_t deletion_count = deletions.size();
                 const std::size_t other_count = others.size();
-                if (!compare(old, news[n], below)) {
-                    deletions.resize(deletion_count);
+                std::vector<NodePtr> before_this = std::exchange(deletions, {});
+                const bool addressable = compare(old, news[n], below);
+                std::vector<NodePtr> inside = std::exchange(deletions, std::move(before_this));
+                if (!addressable) {
                     others.resize(other_count);
-                    deletions.push_back(deletion(below, std::nullopt));
+                    replaced.push_back(deletion(below, std::nullopt));
                     others.push_back(creation(news[n], path, n));
                     continue;
                 }
+                if (!inside.empty()) gone[*p.old_of_new[n]] = std::move(inside);
             }
             if (!stays[n]) {
                 Builder move("change");
@@ -294,6 +307,8 @@ private:
                 others.push_back(std::move(move.set("position", static_cast<long long>(n))).build());
             }
         }
+        for (auto& [place, some] : gone) deletions.insert(deletions.end(), some.begin(), some.end());
+        deletions.insert(deletions.end(), replaced.begin(), replaced.end());
         return true;
     }
 

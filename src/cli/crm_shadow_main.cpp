@@ -288,7 +288,7 @@ private:
         if (!shadow) return ExitCode::kNoSuchObject;
         const auto live = query();
         if (!live) return code_of(live.error());
-        const auto patchset = cib::make_patchset(*live, *shadow, false, cib::AttributeOrder::kIgnored);
+        const auto patchset = cib::make_patchset(*live, *shadow, false, cib::AttributeOrder::kCounts);
         xml::Builder element("shadow");
         element.set("instance", active_);
         if (!patchset) {

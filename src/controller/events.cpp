@@ -47,6 +47,11 @@ void each_change(const xml::Node& patchset, F&& f) {
 
 }  // namespace
 
+void Controller::State::offer_again(NodeId node) {
+    if (settled_office() == nullptr || board.phase(node) != membership::JoinPhase::kConfirmed) return;
+    if (peers.is_active(node)) offer(node);
+}
+
 std::string Controller::State::node_name(std::string_view state_id) const {
     const xml::Node* status = cib ? cib->child("status") : nullptr;
     const xml::Node* state = status == nullptr ? nullptr : status->child("node_state", state_id);
@@ -146,7 +151,13 @@ void Controller::State::read_patchset(const xml::Node& patchset) {
             } else if (name == "lrm" || name == "node_state") {
                 const membership::Peer* peer = peers.find(node_name(state_id));
                 const bool joining = peer != nullptr && office() != nullptr && office()->confirming.contains(peer->id);
-                if (!joining && !runner.expects_down(state_id)) abort("history removal");
+                if (joining || runner.expects_down(state_id)) return true;
+                abort("history removal");
+                // Somebody replaced or erased what we know of a member: it shall tell again.
+                if (peer != nullptr) offer_again(peer->id);
+            } else if (name == "status") {
+                abort("status removal");
+                for (const NodeId id : peers.active()) offer_again(id);
             } else if (name == "lrm_resource") {
                 abort("resource history removal");
             }
@@ -188,21 +199,28 @@ void Controller::State::on_record(const xml::Node& record, std::string_view reso
     const bool failed = is_unexpected(result);
     if (magic->status == ExecStatus::kCancelled) return;
 
-    std::string_view on_fail;
-    for (const auto& flight : runner.in_flight()) {
-        if (flight.key == magic->key) on_fail = flight.action.meta("on_fail") == "ignore" ? "ignore" : "";
+    bool ignored = false;
+    if (failed) {
+        for (const auto& flight : runner.in_flight()) {
+            if (flight.key == magic->key) ignored = flight.action.meta("on_fail") == "ignore";
+        }
     }
+    const bool ran = runner.running();
     // Replayed history was judged when it was new.
     const bool replay = record.get("crm-debug-origin") == "build_active_RAs";
     const transition::Runner::Answer answer = runner.on_result(now.mono, magic->key, node, magic->status, magic->rc);
     if (failed && !replay && answer.match != transition::Match::kRepeated)
-        count_failure(record, resource, node, magic->key, on_fail == "ignore");
+        count_failure(record, resource, node, magic->key, ignored);
     perform(answer.effects);
     using transition::Match;
     switch (answer.match) {
-        case Match::kConfirmed:
         case Match::kRepeated: break;
+        case Match::kConfirmed:
+            // The plan that is being made takes this action for one that still runs.
+            if (!ran) want_plan("result of a former plan's action");
+            break;
         case Match::kFailed:
+            if (!ran) want_plan("failure of a former plan's action");
             log(wire::Severity::kWarning,
                 fmt::format("{} on {} failed: result {} ({}), wanted {}{}{}", record.get("operation_key"), node,
                             magic->rc, describe(magic->status), magic->key.target_rc,

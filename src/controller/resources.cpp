@@ -44,6 +44,11 @@ ResourceIdentity identity_of(const xml::Node& op) {
 
 bool is_ordinary_user(std::string_view user) { return !user.empty() && user != "root" && user != "hacluster"; }
 
+std::string_view meta_of(const std::map<std::string, std::string>& parameters, std::string_view name) {
+    const auto it = parameters.find(std::string(kMeta) + std::string(name));
+    return it == parameters.end() ? std::string_view{} : std::string_view(it->second);
+}
+
 const xml::Node* find_below(const xml::Node& root, std::string_view name) {
     if (root.is(name)) return &root;
     for (const auto& child : root.children()) {
@@ -177,22 +182,11 @@ void Resources::execute(const Now& now, Operation operation, Step& step) {
         std::erase_if(operation.parameters, [](const auto& p) { return !is_meta(p.first); });
         for (const auto& [name, value] : resource.start_parameters) operation.parameters.emplace(name, value);
     }
-    const auto meta = [&](std::string_view name) -> std::string_view {
-        const auto it = operation.parameters.find(std::string(kMeta) + std::string(name));
-        return it == operation.parameters.end() ? std::string_view{} : std::string_view(it->second);
-    };
+    if (adopt(now, operation, step)) return;
+    const auto meta = [&](std::string_view name) { return meta_of(operation.parameters, name); };
     operation.run = ++counter_;
-    if (is_recorded(operation.action) && parse_bool(meta("record_pending")).value_or(true)) {
-        OperationResult pending{.action = operation.action,
-                                .interval_ms = operation.interval_ms,
-                                .status = ExecStatus::kPending,
-                                .exit_reason = {},
-                                .transition_key = operation.transition_key,
-                                .run_time = now.wall.seconds,
-                                .rc_change_time = now.wall.seconds,
-                                .parameters = operation.parameters};
-        record(now, operation, pending, step, "controld_record_pending_op");
-    }
+    operation.sent_key = operation.transition_key;
+    record_pending(now, operation, step);
     xml::Builder data("lrmd_rsc");
     data.set("lrmd_rsc_id", operation.resource.id)
         .set("lrmd_rsc_action", operation.action)
@@ -225,6 +219,42 @@ void Resources::execute(const Now& now, Operation operation, Step& step) {
     } else {
         running_.emplace(operation.run, std::move(operation));
     }
+}
+
+void Resources::record_pending(const Now& now, const Operation& operation, Step& step) {
+    if (!is_recorded(operation.action) || !parse_bool(meta_of(operation.parameters, "record_pending")).value_or(true))
+        return;
+    const OperationResult pending{.action = operation.action,
+                                  .interval_ms = operation.interval_ms,
+                                  .status = ExecStatus::kPending,
+                                  .exit_reason = {},
+                                  .transition_key = operation.transition_key,
+                                  .run_time = now.wall.seconds,
+                                  .rc_change_time = now.wall.seconds,
+                                  .parameters = operation.parameters};
+    record(now, operation, pending, step, "controld_record_pending_op");
+}
+
+/// A new DC doesn't know what its predecessor ordered and orders it again: the run that is under way will do.
+bool Resources::adopt(const Now& now, const Operation& operation, Step& step) {
+    if (operation.interval_ms != 0 || operation.action == "notify") return false;
+    const auto own = [](const Parameters& parameters) {
+        Parameters instance;
+        for (const auto& parameter : parameters) {
+            if (!is_meta(parameter.first)) instance.insert(parameter);
+        }
+        return instance;
+    };
+    Operation* last = nullptr;
+    for (auto& [run, other] : running_) {
+        if (other.resource.id == operation.resource.id) last = &other;
+    }
+    if (last == nullptr || last->action != operation.action || own(last->parameters) != own(operation.parameters))
+        return false;
+    last->transition_key = operation.transition_key;
+    last->requester = operation.requester;
+    record_pending(now, *last, step);
+    return true;
 }
 
 void Resources::cancel_recurring(Resource& resource, Step& step) {
@@ -554,7 +584,7 @@ Resources::Step Resources::on_event(const Now& now, const xml::Node& event) {
         const Operation& operation = entry.second;
         return operation.resource.id == id && operation.action == action &&
                (operation.call_id > 0 ? operation.call_id == result.call_id
-                                      : operation.transition_key == result.transition_key);
+                                      : operation.sent_key == result.transition_key);
     });
     if (run != running_.end()) {
         Operation operation = std::move(run->second);

@@ -98,6 +98,7 @@ private:
         std::string action;
         std::int64_t interval_ms{};
         std::string transition_key;
+        std::string sent_key;  ///< the key that the executor was given; an adopted run answers under a newer one
         Parameters parameters;
         Requester requester;
         std::int64_t call_id = -1;
@@ -142,6 +143,8 @@ private:
     void cancel_recurring(Resource& resource, Step& step);
     void cancel(const Now& now, const xml::NodePtr& op, const Requester& requester, Step& step);
     void execute(const Now& now, Operation operation, Step& step);
+    bool adopt(const Now& now, const Operation& operation, Step& step);
+    void record_pending(const Now& now, const Operation& operation, Step& step);
     void finish(const Now& now, Operation operation, OperationResult result, Step& step);
     void record(const Now& now, const Operation& operation, const OperationResult& result, Step& step,
                 std::string_view origin);

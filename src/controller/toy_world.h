@@ -24,6 +24,7 @@ struct Options {
     Duration detection{1000};  ///< from a node's end to the others' notice
     Duration operation{10};    ///< of agents, unless in World::durations
     Duration fence_time{500};
+    bool real_scheduler = false;  ///< the project's scheduler instead of the toy planner
     bool verbose = false;
 };
 
@@ -46,6 +47,7 @@ public:
     [[nodiscard]] std::string state(const std::string& node) const;
     [[nodiscard]] std::vector<std::string> running(const std::string& resource) const;  ///< nodes where it really runs
     [[nodiscard]] xml::NodePtr cib(const std::string& node) const;
+    [[nodiscard]] bool is_alone(const std::string& node) const { return machines_.at(node).alone; }
     [[nodiscard]] std::optional<int> exit_code(const std::string& node) const;
     [[nodiscard]] Node& node(const std::string& name) { return *machines_.at(name).core; }
 

@@ -162,6 +162,7 @@ void Runner::on_agent_done(std::uint32_t token, ExecStatus status, int exit_code
     }
     Device* device = c_.devices.find(device_id);
     const bool answered = status == ExecStatus::kDone && is_answer(running.job, exit_code);
+    if (answered) outcome.reason.clear();  // agents warn of this and that though all went well
     if (!answered && status == ExecStatus::kDone && device != nullptr) {
         const int tries = device->tries(running.base_action);
         const auto elapsed = c_.now.mono - running.begun;

@@ -62,10 +62,7 @@ NodePtr insert_at(const NodePtr& root, PathView path, std::size_t index, NodePtr
 
 std::optional<Path> find_element(const Node& root, PathView start, std::string_view name,
                                  std::optional<std::string_view> id, bool strictly_below) {
-    Node::Sieve sieve;
-    sieve.names = Node::Sieve::bit(name);
-    if (id && !id->empty()) sieve.ids = Node::Sieve::bit(*id);
-    return find_element_if(root, start, sieve, strictly_below,
+    return find_element_if(root, start, Node::Sieve::of(name, id.value_or("")), strictly_below,
                            [&](const Node& node) { return node.is(name) && (!id || node.id() == *id); });
 }
 

@@ -114,8 +114,9 @@ const Node* Node::child(std::string_view name) const {
 NodePtr Node::child_ptr(std::string_view name) const { return NodePtr(child(name)); }
 
 const Node* Node::child(std::string_view name, std::string_view id) const {
+    const Sieve wanted = Sieve::of(name, id);
     for (const NodePtr& c : children())
-        if (c->is(name) && c->id() == id) return c.get();
+        if (c->sieve().covers(wanted) && c->is(name) && c->id() == id) return c.get();
     return nullptr;
 }
 

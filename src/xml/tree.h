@@ -122,6 +122,8 @@ public:
         std::uint64_t ids = 0;
         /// The bit of a name or id.
         static std::uint64_t bit(std::string_view text);
+        /// What an element of that name, and of that id unless it is empty, has for sure.
+        static Sieve of(std::string_view name, std::string_view id) { return {bit(name), id.empty() ? 0 : bit(id)}; }
         [[nodiscard]] bool covers(const Sieve& wanted) const {
             return (wanted.names & ~names) == 0 && (wanted.ids & ~ids) == 0;
         }

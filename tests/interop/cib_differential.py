@@ -69,8 +69,30 @@ def xpath(rng):
                        f"//{n}[last()]", f"//{n}[contains(@value,'x')]", f"//{n}[", "//comment()"])
 
 
+def with_acls(rng, text):
+    """The CIB with ACLs for user "nobody"."""
+    permissions = ""
+    for i in range(rng.randint(0, 4)):
+        kind = rng.choice(["read", "write", "write", "deny"])
+        what = rng.choice([f'xpath="{xpath(rng)}"', f'reference="{rng.choice("ABCDEF")}"',
+                           f'object-type="{rng.choice(NAMES)}"', 'object-type="primitive" attribute="value"',
+                           'xpath="/cib"', 'xpath="//configuration"', 'xpath="//resources"'])
+        if "[\"" not in what:
+            permissions += f'<acl_permission id="perm-{i}" kind="{kind}" {what}/>'
+    role = '<role id="R"/>' if rng.random() < 0.9 else ""
+    acls = f'<acls><acl_target id="nobody">{role}</acl_target><acl_role id="R">{permissions}</acl_role></acls>'
+    acls = acls.replace('"nobody"></acl_target>', '"nobody"/>').replace('"R"></acl_role>', '"R"/>')
+    option = ('<cluster_property_set id="cib-bootstrap-options"><nvpair id="o" name="enable-acl" value="true"/>'
+              '</cluster_property_set>')
+    text = text.replace("<crm_config/>", "<crm_config></crm_config>").replace("<crm_config>", "<crm_config>" + option)
+    return text.replace("</configuration>", acls + "</configuration>")
+
+
 def case(rng):
     before = cib(rng)
+    user = "nobody" if rng.random() < 0.35 else ""
+    if user:
+        before = with_acls(rng, before)
     op = rng.choice(["create", "modify", "modify", "modify", "delete", "delete", "replace", "replace", "query", "erase",
                      "bump", "patch"])
     where, options, data = "", 0, ""
@@ -81,7 +103,8 @@ def case(rng):
             pool = [e for e in walk(before) if e.startswith("<" + rng.choice(NAMES))]
             data = rng.choice(pool) if pool else data
             data = data.replace('value="1"', 'value="value++"', 1)
-        if op == "modify" and rng.random() < 0.5:
+        # As a user: releases that don't count copies don't check the rights to them either, which we don't imitate.
+        if op == "modify" and rng.random() < 0.5 and not user:
             options |= OPTIONS["can_create"]
         if op in ("modify", "delete", "replace") and rng.random() < 0.35:
             where, options = xpath(rng), options | OPTIONS["xpath"]
@@ -99,7 +122,7 @@ def case(rng):
         data = cib(rng)  # the target; made into a patch by crm_diff
         if rng.random() < 0.7:
             data = mutate(rng, before)
-    return before, op, where, options, data
+    return before, op, where, options, data, user
 
 
 def mutate(rng, text):
@@ -152,11 +175,11 @@ def walk(text):
 
 
 def flat(text):
-    """Pretty-printed output on one line. No value of ours holds a line break."""
-    return "".join(line.strip() for line in text.splitlines())
+    """Pretty-printed output on one line. No value of ours holds a line break; 2.1.5 escapes apostrophes."""
+    return "".join(line.strip() for line in text.splitlines()).replace("&apos;", "'")
 
 
-def reference(before, op, where, options, data, folder):
+def reference(before, op, where, options, data, user, folder):
     path = os.path.join(folder, "cib.xml")
     with open(path, "w", encoding="utf-8") as f:
         f.write(before)
@@ -180,6 +203,8 @@ def reference(before, op, where, options, data, folder):
         command.append("--node-path")
     if data:
         command += ["-X", data]
+    if user:
+        command += ["-U", user]
     env = dict(os.environ, CIB_file=path, PCMK_logfile="none")
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     with open(path, encoding="utf-8") as f:
@@ -221,22 +246,23 @@ def main():
             if args.only is not None and number != args.only:
                 continue
             rng = random.Random(args.seed * 1000003 + number)
-            before, op, where, options, data = case(rng)
+            before, op, where, options, data, user = case(rng)
             if op == "patch":
                 if has_twins(before) or has_twins(data):
                     continue
                 data = crm_diff(before, data, folder)
                 if not data:
                     continue
-            status, after, answer, command = reference(before, op, where, options, data, folder)
+            status, after, answer, command = reference(before, op, where, options, data, user, folder)
             if status < 0:
                 continue  # the reference crashed
             name = "cib_apply_diff" if op == "patch" else "cib_" + op
-            driver.stdin.write(SEP.join([before, name, where, str(options), data]) + "\n")
+            driver.stdin.write(SEP.join([before, name, where, str(options), data, user]) + "\n")
             driver.stdin.flush()
             ours = driver.stdout.readline().rstrip("\n").split(SEP)
             compared += 1
-            kinds[op] = kinds.get(op, 0) + 1
+            kind = op + (" as user" if user else "")
+            kinds[kind] = kinds.get(kind, 0) + 1
             problems = []
             if str(status) != ours[0]:
                 problems.append(f"exit status {ours[0]}, expected {status}")

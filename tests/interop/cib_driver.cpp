@@ -1,7 +1,8 @@
 // Executes CIB operations given on standard input, for comparison with the reference tools.
 //
 // One request a line, fields separated by the unit separator (0x1f): CIB, operation, section or XPath, options
-// (decimal), input (may be empty). The answer is one line: exit status, resulting CIB, answer, patchset.
+// (decimal), input (may be empty), user (may be empty). The answer is one line: exit status, resulting CIB, answer,
+// patchset.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -30,7 +31,9 @@ std::string answer(const std::vector<std::string>& fields) {
         input = *parsed;
     }
     const auto options = static_cast<std::uint32_t>(parse_integer(fields[3]).value_or(0));
-    const xml::NodePtr message = cib::make_request(cib::parse_op(fields[1]), fields[2], input, options);
+    xml::Builder request(*cib::make_request(cib::parse_op(fields[1]), fields[2], input, options));
+    request.set_unless_empty("cib_user", fields[5]);
+    const xml::NodePtr message = std::move(request).build();
     const cib::Outcome o = cib::execute(*cib, cib::read_request(message), {});
     const auto text = [](const xml::NodePtr& node) { return node ? xml::write(*node) : std::string{}; };
     // A patchset is only worth something if it leads to the same result.
@@ -58,7 +61,7 @@ int main() {
             if (end == std::string::npos) break;
             at = end + 1;
         }
-        fields.resize(5);
+        fields.resize(6);
         std::cout << answer(fields) << std::endl;
     }
     return 0;
