@@ -134,15 +134,16 @@ ExitCode run(const Arguments& arguments, Output& output) {
         }
     }
     if (!valid) {
-        findings.error("CIB did not pass schema validation");
         for (const std::string_view line : split(valid.error().what, "\n"))
             output.log(Severity::kNotice, "crm_verify", line);
     }
+    // The reference says so of every error, whether it was the schema or the scheduler that found it.
+    if (!valid || findings.any_errors()) findings.error("CIB did not pass schema validation");
     if (!findings.any_errors() && !findings.any_warnings()) return ExitCode::kOk;
     if (!quiet) {
         const std::string hint =
             arguments.verbosity > 0 || output.is_structured() ? "" : " (-V may provide more detail)";
-        output.error((findings.any_errors() ? "Configuration invalid" : "Configuration has warnings") + hint);
+        output.error("Configuration invalid" + hint);
     }
     return ExitCode::kConfig;
 }
