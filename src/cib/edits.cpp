@@ -11,6 +11,7 @@
 #include "cib/operations.h"
 #include "cib/patchset.h"
 #include "cib/rc.h"
+#include "wire/message.h"
 #include "xml/xpath.h"
 
 namespace systole::cib {
@@ -364,7 +365,7 @@ NodePtr empty_cib(std::string_view schema, std::string_view feature_set) {
 Edit erase(const NodePtr& cib) {
     // The attributes of an empty CIB come first, in their order; those beyond follow as they stood.
     // Releases before 3.0 (feature set 3.20.0) had another one.
-    const bool old = cib->has("crm_feature_set") && compare_feature_sets(cib->get("crm_feature_set"), "3.20.0") < 0;
+    const bool old = cib->has("crm_feature_set") && wire::compare_versions(cib->get("crm_feature_set"), "3.20.0") < 0;
     Builder root(*empty_cib_of("", "-", old ? std::span(kCountersBefore3) : std::span(kCounters)));
     for (const xml::Attribute& a : cib->attributes()) root.set(a.name.view(), a.value);
     for (const char* name : {"crm_feature_set", "validate-with"})
