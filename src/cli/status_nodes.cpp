@@ -15,19 +15,21 @@ using model::Cluster;
 using model::Node;
 using model::Resource;
 
-// Least of the health attributes: below 0 red, 0 yellow, above green.
+// Below 0 red, 0 yellow, above green; 1 where health doesn't matter.
 int health_of(const Cluster& cluster, const Node& node) {
+    const model::Options& options = cluster.options;
+    if (options.health_strategy == model::HealthStrategy::kNone) return 1;
     int least = 1;
     for (const auto& [name, value] : node.attributes) {
         if (!name.starts_with("#health")) continue;
-        const auto score = cluster.options.score(value);
-        if (!score) continue;
-        if (same_ignoring_case(value, "red")) {
-            least = std::min(least, -1);
-        } else if (same_ignoring_case(value, "yellow")) {
-            least = std::min(least, 0);
-        } else if (!same_ignoring_case(value, "green")) {
-            least = std::min(least, score->value() < 0 ? -1 : (score->value() == 0 ? 0 : 1));
+        if (same_ignoring_case(value, "red")) return -1;
+        const auto score = options.score(value);
+        if (same_ignoring_case(value, "yellow")) {
+            least = 0;
+        } else if (score && *score <= options.health_red) {
+            return -1;
+        } else if (score && *score <= options.health_yellow && options.health_yellow != options.health_green) {
+            least = 0;
         }
     }
     return least;
