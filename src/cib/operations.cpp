@@ -267,7 +267,11 @@ Outcome change(const NodePtr& cib, const Request& request, const World& world) {
     if (editing.changes.config && !world.modification_time.empty() && !request.has(option::kNoModificationTime) &&
         !request.full_sync)
         result = with_modification_time(result, request, world);
-    if (world.schemas != nullptr && result != cib && request.section != "status") {
+    // A request for the status section isn't validated, as everywhere; nor is what only removes things outside of the
+    // configuration, which can't do harm and is the common way to clean up history.
+    const bool only_removes_status =
+        request.op == Op::kDelete && result->child_ptr("configuration") == cib->child_ptr("configuration");
+    if (world.schemas != nullptr && result != cib && request.section != "status" && !only_removes_status) {
         if (world.validated != nullptr) ++*world.validated;
         if (const auto valid = world.schemas->validate(*result, cib.get()); !valid) {
             Outcome refused = refuse(cib, rc::kSchemaViolated, valid.error().what);

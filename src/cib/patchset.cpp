@@ -185,7 +185,7 @@ private:
         return p;
     }
 
-    /// Which kept children don't move, between two documents. The field compares places one after the other, leaving out of the count those
+    /// Which kept children don't move. The field compares places one after the other, leaving out of the count those
     /// that were found to move; its answer is taken where it adds up (what stays keeps its order), as patches should
     /// read alike. Else: a longest increasing run of old places.
     static std::vector<bool> staying(const std::vector<std::optional<std::size_t>>& old_of_new,
@@ -261,15 +261,14 @@ private:
         if (olds.empty() && news.empty()) return true;
         Pairing p = pair_children(olds, news);
         if (p.ambiguous) return false;
-        const std::vector<bool> stays =
-            order_ == AttributeOrder::kTracked ? longest_run(p.old_of_new) : staying(p.old_of_new, p.new_of_old);
+        const std::vector<bool> stays = staying(p.old_of_new, p.new_of_old);
         for (std::size_t n = 0; n < news.size(); ++n) {  // a comment has no address of its own: it can't move
             if (!p.old_of_new[n] || stays[n] || news[n]->kind() != xml::Kind::kComment) continue;
             p.new_of_old[*p.old_of_new[n]].reset();
             p.old_of_new[n].reset();
         }
         // Deletions are told in the order in which the old document has them, those inside a child at its place.
-        // What is replaced as a whole goes last: the places of comments are told with it still there.
+        // What is replaced as a whole goes last: the positions of comments count it.
         std::map<std::size_t, std::vector<NodePtr>> gone;
         std::vector<NodePtr> replaced;
         std::size_t position = 0;  // among what is left when this deletion is made

@@ -52,10 +52,11 @@ TEST(Patchset, HasTheFormThatClientsExpect) {
     EXPECT_EQ(to_string(target_version(*patch)), "0.8.0");
 }
 
-TEST(Patchset, MovesAsFewAsPossible) {
+TEST(Patchset, MovesWhatTheFieldMoves) {  // as crm_diff 2.1.5: one move would do
     EXPECT_EQ(
         changes(R"(<p id="A"/><p id="B"/><p id="C"/><p id="D"/>)", R"(<p id="D"/><p id="A"/><p id="B"/><p id="C"/>)"),
-        R"(<change operation="move" path="/cib/configuration/resources/p[@id='D']" position="0"/>)");
+        R"(<change operation="move" path="/cib/configuration/resources/p[@id='D']" position="0"/>)"
+        R"(<change operation="move" path="/cib/configuration/resources/p[@id='A']" position="1"/>)");
 }
 
 TEST(Patchset, CommentsAreNamedByTheirPosition) {

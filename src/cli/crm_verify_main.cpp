@@ -1,202 +1,155 @@
-// crm_verify — checks a CIB: by its schema, and by what the scheduler makes of it.
-// Source: crm_verify(8); recorded output of Pacemaker 3.0.
+// crm_verify — looks for errors in a configuration.
 #include <fmt/format.h>
 
-#include "base/exit_code.h"
 #include "cli/cib_access.h"
 #include "cli/command.h"
 #include "cli/files.h"
 #include "cli/local_time.h"
 #include "cli/schema_directory.h"
+#include "cli/status_source.h"
+#include "cli/status_view.h"
+#include "cli/xml_input.h"
 #include "scheduler/schedule.h"
-#include "xml/parse.h"
 #include "xml/write.h"
 
 namespace systole::cli {
 namespace {
+
+using model::Problem;
 
 CommandSpec spec() {
     CommandSpec s;
     s.name = "crm_verify";
     s.summary =
         "Check a Pacemaker configuration for errors\n\n"
-        "Check the well-formedness of a complete Pacemaker XML configuration,\n"
-        "its conformance to the configured schema, and the presence of common\n"
-        "misconfigurations. Problems reported as errors must be fixed before the\n"
-        "cluster will work properly. It is left to the administrator to decide\n"
-        "whether to fix problems reported as warnings.";
+        "Checks that a complete configuration is well-formed, that it conforms to the\n"
+        "schema that it names, and that it has none of the common mistakes. What is\n"
+        "reported as an error must be corrected before the cluster works properly;\n"
+        "whether a warning matters is for the administrator to decide.";
     s.formats = {"text", "xml", "json"};
-    s.groups = {{"data",
-                 "Data sources:",
-                 "Show data options",
-                 {{'L', "live-check", Value::kNone, "", "Check the configuration used by the running cluster"},
-                  {'x', "xml-file", Value::kRequired, "FILE", "Check the configuration in the named file"},
-                  {'p', "xml-pipe", Value::kNone, "", "Check the configuration piped in via stdin"},
-                  {'X', "xml-text", Value::kRequired, "XML", "Check the configuration in the supplied string"}}},
-                {"additional",
-                 "Additional options:",
-                 "Show additional options",
-                 {{'S', "save-xml", Value::kRequired, "FILE", "Save verified XML to named file (most useful with -L)"},
-                  {'q', "quiet", Value::kNone, "", "Don't print verify information"}}}};
+    s.groups = {
+        {"data",
+         "Data sources:",
+         "Show data options",
+         {{'L', "live-check", Value::kNone, "", "Check the configuration used by the running cluster"},
+          {'x', "xml-file", Value::kRequired, "FILE", "Check the configuration in the named file"},
+          {'p', "xml-pipe", Value::kNone, "", "Check the configuration piped in via stdin"},
+          {'X', "xml-text", Value::kRequired, "XML", "Check the configuration in the supplied string"}}},
+        {"additional",
+         "Additional options:",
+         "Show additional options",
+         {{'S', "save-xml", Value::kRequired, "FILE", "Save verified XML to named file (most useful with -L)"}}}};
+    s.options = {{'q', "quiet", Value::kNone, "", "Don't print verify information"}};
     s.notes =
         "Examples:\n\n"
-        "Check the consistency of the configuration in the running cluster:\n\n\t# crm_verify --live-check\n\n"
-        "Check the consistency of the configuration in a given file and produce verbose output:\n\n"
-        "\t# crm_verify --xml-file file.xml --verbose";
+        "Check the configuration of the running cluster:\n\n"
+        "\tcrm_verify --live-check\n\n"
+        "Check the configuration in a file, with details:\n\n"
+        "\tcrm_verify --xml-file file.xml --verbose\n";
     return s;
 }
 
-struct Failure {
-    ExitCode code;
-    std::string what;
-};
-
-tl::expected<xml::NodePtr, Failure> given_cib(const Arguments& arguments, Output& output) {
-    const auto unreadable = [](const Error& error) {
-        return tl::unexpected(Failure{ExitCode::kData, fmt::format("Couldn't parse input: {}", error.what)});
-    };
-    if (arguments.has("live-check")) {
-        auto access = open_cib(cib_source(), log_to(output));
-        if (!access) {
-            const int rc = legacy_code(access.error());
-            return tl::unexpected(
-                Failure{exit_code_of_legacy(rc), fmt::format("Live CIB query failed: {}", describe_legacy(rc))});
-        }
-        auto cib = (*access)->query();
-        if (!cib) {
-            return tl::unexpected(Failure{exit_code_of_legacy(legacy_code(cib.error())),
-                                          fmt::format("Live CIB query failed: {}", cib.error().what)});
-        }
-        return *cib;
-    }
+// The CIB that is to be checked, or the exit status if there is none.
+tl::expected<xml::NodePtr, ExitCode> given_cib(const Arguments& arguments, Output& output) {
     if (const auto text = arguments.value("xml-text")) {
-        auto cib = xml::parse(*text);
-        if (!cib) return unreadable(cib.error());
-        return *cib;
+        if (auto cib = parse_given(output, *text)) return *cib;
+        output.fail(fmt::format("Couldn't parse input string: {}", *text));
+        return tl::unexpected(ExitCode::kData);
     }
-    const auto path = arguments.has("xml-pipe") ? std::optional<std::string>("-") : arguments.value("xml-file");
-    if (!path) {
-        return tl::unexpected(
-            Failure{ExitCode::kUsage, "No configuration source specified. Use --help for usage information."});
+    if (arguments.has("xml-pipe")) {
+        if (auto cib = parse_given(output, "-")) return *cib;
+        output.fail("Couldn't parse input from STDIN.");
+        return tl::unexpected(ExitCode::kData);
     }
-    auto cib = read_xml_file(*path);
-    if (!cib) return unreadable(cib.error());
-    return *cib;
+    if (const auto file = arguments.value("xml-file")) {
+        std::string why;
+        if (auto cib = parse_file(output, *file, &why)) return *cib;
+        output.fail(fmt::format("Couldn't parse input file: {}{}{}", *file, why.empty() ? "" : ": ", why));
+        return tl::unexpected(ExitCode::kData);
+    }
+    if (!arguments.has("live-check")) {
+        output.fail("No configuration source specified. Use --help for usage information.");
+        return tl::unexpected(ExitCode::kUsage);
+    }
+    auto access = open_cib(cib_source(), log_to(output));
+    auto cib = access ? (*access)->query() : Result<xml::NodePtr>(tl::unexpected(access.error()));
+    if (cib) return *cib;
+    output.fail(fmt::format("Live CIB query failed: {}", cib.error().what));
+    return tl::unexpected(exit_code_of_legacy(legacy_code(cib.error())));
 }
 
-// A configuration without status is verified as that of a cluster that was never started.
-xml::NodePtr with_status(const xml::NodePtr& cib) {
-    if (cib->child("status") != nullptr) return cib;
-    return std::move(xml::Builder(*cib).add(xml::Builder("status"))).build();
-}
-
-class Verification {
+// What is wrong is said to programs always, to people if they want details.
+class Findings {
 public:
-    Verification(const Arguments& arguments, Output& output) : arguments_(arguments), output_(output) {}
-
-    ExitCode run() {
-        auto given = given_cib(arguments_, output_);
-        if (!given) {
-            output_.fail(given.error().what);
-            return given.error().code;
-        }
-        if (!(*given)->is("cib")) {
-            output_.fail(
-                fmt::format("This tool can only check complete configurations (those starting with <cib>), "
-                            "not <{}>",
-                            (*given)->name()));
-            return ExitCode::kData;
-        }
-        if (const auto path = arguments_.value("save-xml")) {
-            if (const auto saved = replace_file(*path, xml::write(**given, {.pretty = true})); !saved) {
-                output_.fail(fmt::format("Could not save configuration: {}", saved.error().what));
-                return ExitCode::kCannotCreate;
-            }
-        }
-        check(with_status(*given));
-        return verdict();
-    }
+    Findings(Output& output, bool shown) : out_(output), shown_(shown || output.is_structured()) {}
+    void error(std::string_view text) { say("error", text, errors_); }
+    void warning(std::string_view text) { say("warning", text, warnings_); }
+    [[nodiscard]] bool any_errors() const { return errors_ > 0; }
+    [[nodiscard]] bool any_warnings() const { return warnings_ > 0; }
 
 private:
-    void check(const xml::NodePtr& cib) {
-        const auto schemas = open_schemas();
-        const auto valid = schemas->validate(*cib);
-        const auto upgraded = schemas->upgrade(cib);
-        const auto plan = scheduler::schedule({.cib = upgraded.cib, .now = now()});
-        if (plan) {
-            for (const model::Problem& problem : plan->problems) note(problem);
-        } else {
-            error(plan.error().what);
-        }
-        if (!valid) {
-            for (const std::string_view line : split_lines(valid.error().what)) detail_.emplace_back(line);
-        } else if (upgraded.schema != schemas->newest()) {
-            error("The cluster will NOT be able to use this configuration.");
-            error(fmt::format("Please manually update the configuration to conform to the {} syntax.",
-                              schemas->newest()));
-        }
-        if (!valid || errors_) error("CIB did not pass schema validation");
+    void say(const char* kind, std::string_view text, int& count) {
+        ++count;
+        if (shown_) out_.error(fmt::format("{}: {}", kind, text));
     }
-
-    static std::vector<std::string_view> split_lines(std::string_view text) {
-        std::vector<std::string_view> lines;
-        while (!text.empty()) {
-            const std::size_t end = text.find('\n');
-            lines.push_back(text.substr(0, end));
-            text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-        }
-        return lines;
-    }
-
-    void note(const model::Problem& problem) {
-        using Kind = model::Problem::Kind;
-        switch (problem.kind) {
-            case Kind::kConfigError: error(problem.text); return;
-            case Kind::kConfigWarning:
-                warnings_ = true;
-                lines_.push_back("warning: " + problem.text);
-                return;
-            case Kind::kError: output_.log(Severity::kError, "crm_verify", problem.text); return;
-            case Kind::kWarning: output_.log(Severity::kWarning, "unpack_config", problem.text); return;
-        }
-    }
-
-    void error(const std::string& text) {
-        errors_ = true;
-        lines_.push_back("error: " + text);
-    }
-
-    ExitCode verdict() {
-        const bool detailed = output_.is_structured() || arguments_.verbosity > 0;
-        const bool quiet = arguments_.has("quiet");
-        if (detailed) {
-            for (const std::string& line : lines_) output_.error(line);
-        }
-        if (arguments_.verbosity > 0) {
-            for (const std::string& line : detail_) output_.log(Severity::kError, "crm_verify", line);
-        }
-        if (!errors_ && !warnings_) return ExitCode::kOk;
-        if (!quiet) {
-            const char* what = errors_ ? "Configuration invalid" : "Configuration has warnings";
-            output_.error(detailed ? std::string(what) : fmt::format("{} (-V may provide more detail)", what));
-        }
-        return ExitCode::kConfig;
-    }
-
-    const Arguments& arguments_;
-    Output& output_;
-    bool errors_ = false;
-    bool warnings_ = false;
-    std::vector<std::string> lines_;
-    std::vector<std::string> detail_;
+    Output& out_;
+    bool shown_;
+    int errors_ = 0;
+    int warnings_ = 0;
 };
+
+ExitCode run(const Arguments& arguments, Output& output) {
+    auto cib = given_cib(arguments, output);
+    if (!cib) return cib.error();
+    if (!(*cib)->is("cib")) {
+        output.fail("This tool can only check complete configurations (i.e. those starting with <cib>).");
+        return ExitCode::kData;
+    }
+    if (const auto file = arguments.value("save-xml")) {
+        const auto written = replace_file(*file, xml::write(**cib, {.pretty = true}));
+        if (!written) {
+            output.fail(fmt::format("Could not save verified XML: {}", written.error().what));
+            return ExitCode::kCannotCreate;
+        }
+    }
+    const bool quiet = arguments.has("quiet");
+    Findings findings(output, arguments.verbosity > 0 && !quiet);
+    const auto schemas = open_schemas();
+    const auto valid = schemas->validate(**cib);
+
+    const auto newest = upgraded(*cib);
+    const auto plan = scheduler::schedule({.cib = newest ? *newest : *cib, .now = now()});
+    if (!plan) {
+        findings.error(plan.error().what);
+    } else {
+        for (const Problem& problem : plan->problems) {
+            switch (problem.kind) {
+                case Problem::Kind::kConfigError: findings.error(problem.text); break;
+                case Problem::Kind::kConfigWarning: findings.warning(problem.text); break;
+                case Problem::Kind::kError: output.log(Severity::kError, origin_of(problem.text), problem.text); break;
+                case Problem::Kind::kWarning:
+                    output.log(Severity::kWarning, origin_of(problem.text), problem.text);
+                    break;
+            }
+        }
+    }
+    if (!valid) {
+        findings.error("CIB did not pass schema validation");
+        for (const std::string_view line : split(valid.error().what, "\n"))
+            output.log(Severity::kNotice, "crm_verify", line);
+    }
+    if (!findings.any_errors() && !findings.any_warnings()) return ExitCode::kOk;
+    if (!quiet) {
+        const std::string hint =
+            arguments.verbosity > 0 || output.is_structured() ? "" : " (-V may provide more detail)";
+        output.error((findings.any_errors() ? "Configuration invalid" : "Configuration has warnings") + hint);
+    }
+    return ExitCode::kConfig;
+}
 
 }  // namespace
 }  // namespace systole::cli
 
 int main(int argc, char** argv) {
-    return systole::cli::command_main(systole::cli::spec(), argc, argv,
-                                      [](const systole::cli::Arguments& arguments, systole::cli::Output& output) {
-                                          return systole::cli::Verification(arguments, output).run();
-                                      });
+    return systole::cli::command_main(systole::cli::spec(), argc, argv, systole::cli::run);
 }

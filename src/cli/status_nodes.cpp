@@ -507,22 +507,25 @@ bool show_maintenance(Output& output, const Cluster& cluster, Spacer& spacer) {
     return true;
 }
 
-void log_problems(Output& output, const Cluster& cluster) {
-    // Which part of the reference's program says it: log lines begin with that where it is asked for.
+std::string_view origin_of(std::string_view problem) {
     struct Origin {
         std::string_view beginning, name;
     };
     static constexpr std::array kOrigins{
         Origin{"Preventing ", "unpack_rsc_op"},
         Origin{"Blind faith", "unpack_config"},
+        Origin{"Resource start-up disabled", "unpack_resources"},
     };
+    const auto* origin =
+        std::ranges::find_if(kOrigins, [problem](const Origin& o) { return problem.starts_with(o.beginning); });
+    return origin == kOrigins.end() ? std::string_view("read_cluster") : origin->name;
+}
+
+void log_problems(Output& output, const Cluster& cluster) {
     for (const model::Problem& problem : cluster.problems) {
-        const auto* origin = std::ranges::find_if(
-            kOrigins, [&problem](const Origin& o) { return problem.text.starts_with(o.beginning); });
         const bool error =
             problem.kind == model::Problem::Kind::kConfigError || problem.kind == model::Problem::Kind::kError;
-        output.log(error ? Severity::kError : Severity::kWarning,
-                   origin == kOrigins.end() ? output.config().program : origin->name, problem.text);
+        output.log(error ? Severity::kError : Severity::kWarning, origin_of(problem.text), problem.text);
     }
 }
 

@@ -113,6 +113,17 @@ OperationDigests calculate_digests(Cluster& cluster, Resource& resource, std::st
     return digests;
 }
 
+std::string digest_of_parameters(NameValues parameters) {
+    std::optional<std::string> timeout;
+    const auto interval = parameters.find("CRM_meta_interval");
+    if (interval != parameters.end() && parse_integer(interval->second).value_or(0) != 0) {
+        if (const auto it = parameters.find("CRM_meta_timeout"); it != parameters.end()) timeout = it->second;
+    }
+    filter(parameters);
+    if (timeout) parameters.emplace("CRM_meta_timeout", *timeout);
+    return digest_of(parameters);
+}
+
 DigestResult compare_digests(Cluster& cluster, Resource& resource, const xml::Node& history, Node& node) {
     const Duration interval = history_interval(history);
     const OperationDigests digests =

@@ -23,6 +23,8 @@ struct OperationDigests {
 /// parameters; null: usual names of private ones.
 OperationDigests calculate_digests(Cluster& cluster, Resource& resource, std::string_view task, Duration interval,
                                    Node& node, const xml::Node* history);
+/// Digest of parameters as the executor got them: without meta-attributes, but with the timeout if it recurs.
+std::string digest_of_parameters(NameValues parameters);
 DigestResult compare_digests(Cluster& cluster, Resource& resource, const xml::Node& history, Node& node);
 
 /// An ocf:pacemaker:remote of a bundle that is reached by its host's name, which has to be filled in.

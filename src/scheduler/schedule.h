@@ -22,6 +22,7 @@ struct Input {
     bool want_utilization = false;
     bool want_dot = false;
     bool dot_all_actions = false;  ///< also what isn't part of the graph
+    bool sanitized = false;        ///< private parameters may have been taken out of the CIB
 };
 
 /// A line of --show-scores or --show-utilization, in the order in which decisions were made.
