@@ -121,26 +121,20 @@ class Cluster:
         docroot = self.folder / "www"
         docroot.mkdir(exist_ok=True)
         (docroot / "index.html").write_text(PAGE)
-        cib = f"""
-<configuration>
-  <crm_config><cluster_property_set id="cib-bootstrap-options">
-    <nvpair id="opt-fencing" name="stonith-enabled" value="true"/>
-    <nvpair id="opt-name" name="cluster-name" value="demo"/>
-  </cluster_property_set></crm_config>
-  <nodes/>
-  <resources>
-    <primitive id="power" class="stonith" type="fence_systole_local"><instance_attributes id="power-ia">
-      <nvpair id="power-hosts" name="pcmk_host_list" value="{' '.join(self.names)}"/></instance_attributes></primitive>
-    <primitive id="web" class="ocf" provider="systole" type="httpserver">
-      <instance_attributes id="web-ia">
-        <nvpair id="web-port" name="port" value="{self.port}"/><nvpair id="web-root" name="docroot" value="{docroot}"/>
-      </instance_attributes>
-      <operations><op id="web-mon" name="monitor" interval="1s" timeout="5s"/></operations>
-    </primitive>
-  </resources>
-  <constraints/>
-</configuration>"""
-        self.on("n1", "cibadmin", "--replace", "--scope", "configuration", "--xml-text", cib)
+        def add(scope, text):
+            self.on("n1", "cibadmin", "--modify", "--allow-create", "--scope", scope, "--xml-text", text)
+
+        add("crm_config", """<crm_config><cluster_property_set id="cib-bootstrap-options">
+  <nvpair id="opt-fencing" name="stonith-enabled" value="true"/></cluster_property_set></crm_config>""")
+        add("resources", f"""<resources>
+  <primitive id="power" class="stonith" type="fence_systole_local"><instance_attributes id="power-ia">
+    <nvpair id="power-hosts" name="pcmk_host_list" value="{' '.join(self.names)}"/></instance_attributes></primitive>
+  <primitive id="web" class="ocf" provider="systole" type="httpserver">
+    <instance_attributes id="web-ia">
+      <nvpair id="web-port" name="port" value="{self.port}"/><nvpair id="web-root" name="docroot" value="{docroot}"/>
+    </instance_attributes>
+    <operations><op id="web-mon" name="monitor" interval="1s" timeout="5s"/></operations>
+  </primitive></resources>""")
 
 
 def wait_for(what, condition, seconds):

@@ -10,10 +10,12 @@
 #include <fstream>
 
 #include "cli/status_source.h"
+#include "cli/cib_access.h"
 #include "cli/command.h"
 #include "cli/live_source.h"
 #include "cli/local_time.h"
 #include "cli/simulated_transition.h"
+#include "cli/status_source.h"
 #include "cli/status_view.h"
 #include "model/operations.h"
 #include "model/read_cluster.h"
@@ -159,6 +161,8 @@ bool Simulation::read_input() {
     } else {
         source = open_source();
     }
+    // --in-place means the file or shadow copy, too, that the environment names.
+    if (input_path_.empty() && !arguments_.has("xml-pipe")) input_path_ = cib_source().path;
     const auto refuse = [&](const SourceError& error) {
         output_.fail(error.what);
         input_error_ = error.code;
