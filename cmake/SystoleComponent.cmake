@@ -49,12 +49,15 @@ function(systole_component name)
   endif()
 endfunction()
 
-# systole_program(NAME MAIN file DEPS components...): an executable in BUILD/bin.
+# systole_program(NAME MAIN file DEPS components... [INSTALL folder]): an executable in BUILD/bin, installed in the folder.
 function(systole_program name)
-  cmake_parse_arguments(P "" "MAIN" "DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(P "" "MAIN;INSTALL" "DEPS;LIBS" ${ARGN})
   add_executable(${name} ${P_MAIN})
   list(TRANSFORM P_DEPS PREPEND systole_)
   target_link_libraries(${name} PRIVATE systole_options ${P_DEPS} ${P_LIBS})
+  if(P_INSTALL)
+    install(TARGETS ${name} RUNTIME DESTINATION ${P_INSTALL})
+  endif()
 endfunction()
 
 # Writes BUILD/layers.txt, one "component=dep,dep" a line, and adds the test that holds includes to it.

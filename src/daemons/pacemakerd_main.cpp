@@ -272,7 +272,7 @@ int shut_down() {
         return exit_status(client.error().code == Errc::kDenied ? ExitCode::kInsufficientPrivileges
                                                                 : ExitCode::kDisconnected);
     }
-    const auto request = wire::make_message({.origin = "pacemakerd",
+    const xml::NodePtr request = wire::make_message({.origin = "pacemakerd",
                                              .type = "pacemakerd",
                                              .task = "quit",
                                              .to_system = "pacemakerd",
@@ -287,7 +287,7 @@ int shut_down() {
         const auto event = client->next_event(Duration{-1});
         if (!event && event.error().code == Errc::kUnreachable) return exit_status(ExitCode::kOk);
         if (!event || !*event) continue;
-        const xml::NodePtr data = wire::data_of(**event);
+        const xml::NodePtr data = wire::data_of(***event);
         if (data && data->get("op-status", "0") != "0") {
             std::fprintf(stderr, "pacemakerd: this user may not shut the node down\n");
             return exit_status(ExitCode::kInsufficientPrivileges);
@@ -311,11 +311,11 @@ int main(int argc, char** argv) {
     opterr = 0;
     for (int found = 0; (found = ::getopt_long(argc, argv, "?$VFSsfp:", kOptions, nullptr)) != -1;) {
         switch (found) {
-            case '$': std::puts("Pacemaker 3.0.1-systole-0.1.0\nWritten by the Systole project"); return 0;
+            case '$': std::puts("Pacemaker 3.0.2-systole-0.1.0\nWritten by the Systole project"); return 0;
             case 'V': ++verbosity; break;
             case 'F':
                 fmt::print(
-                    "Pacemaker 3.0.1-systole-0.1.0 (Build: systole)\n Supporting v{}: agent-manpages corosync-ge-2 "
+                    "Pacemaker 3.0.2-systole-0.1.0 (Build: systole)\n Supporting v{}: agent-manpages corosync-ge-2 "
                     "libqb-ipc nagios ncurses systemd\n",
                     wire::kFeatureSet);
                 return 0;

@@ -24,6 +24,7 @@ struct SupervisorConfig {
     int respawn_max = 100;              ///< a child's failures
     Duration check_every{1000};
     int missed_max = 5;              ///< checks in a row that a living child may fail
+    int first_missed_max = 30;       ///< likewise, before it answered for the first time
     Duration stop_longest{180'000};  ///< then a child that does not stop is made to dump core
     int patient_child = 0;           ///< this one may take as long as resources need
 };

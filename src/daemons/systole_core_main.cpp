@@ -83,7 +83,7 @@ int main(int argc, char** argv) {
                                      .ipc_prefix = runtime::ipc_prefix_of_environment(),
                                      .ipc_owner = local ? std::optional(geteuid()) : std::nullopt};
     options.config.schemas = schemas->get();
-    options.config.version = "3.0.1-systole-0.1.0";
+    options.config.version = "3.0.2-systole-0.1.0";
     options.config.seed = random_seed();
     options.config.pid = static_cast<std::uint32_t>(getpid());
     options.config.cpu_count = std::max(1U, std::thread::hardware_concurrency());
