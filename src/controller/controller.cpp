@@ -41,8 +41,12 @@ Controller::State::State(NodeConfig the_config)
 
 ControllerEffects Controller::State::finish() {
     // Bounded: every message to ourselves is an answer to another, and chains of them are short.
-    for (int rounds = 0; !inbox.empty(); ++rounds) {
+    for (int rounds = 0; !inbox.empty() || !unreachable.empty(); ++rounds) {
         SYSTOLE_ASSERT(rounds < 100'000, "messages to ourselves must come to an end");
+        if (!unreachable.empty()) {
+            for (const std::string& node : std::exchange(unreachable, {})) perform(runner.on_node_lost(now.mono, node));
+            continue;
+        }
         const xml::NodePtr next = inbox.front();
         inbox.pop_front();
         on_message(self, next);

@@ -21,6 +21,55 @@ void add_property(xml::Builder& set, std::string_view name, std::string_view val
                 .build());
 }
 
+/// A stop or demotion under way has taken the place of the record that says what it undoes. Until it is done, what
+/// depends on its end must not be planned as if it had ended: for the scheduler the resource is still what it was. The
+/// record is made the oldest one, so that a failure that led to the stop still counts.
+xml::NodePtr undone(const xml::Node& record, std::string_view resource) {
+    const bool stop = record.get("operation") == "stop";
+    if (record.get("op-status") != "-1" || (!stop && record.get("operation") != "demote")) return {};
+    const std::string_view action = stop ? "start" : "promote";
+    xml::Builder before(record);
+    before.set("operation", action)
+        .set("operation_key", fmt::format("{}_{}_0", resource, action))
+        .set("call-id", 1)
+        .set("op-status", "0")
+        .set("rc-code", "0")
+        .set("transition-magic", fmt::format("0:0;{}", record.get("transition-key")));
+    return std::move(before).build();
+}
+
+/// `node` with every child replaced by what `change` makes of it; the same node if that is nothing for all of them.
+template <class F>
+xml::NodePtr with_children(const xml::NodePtr& node, F&& change) {
+    std::optional<xml::Builder> changed;
+    for (std::size_t i = 0; i < node->children().size(); ++i) {
+        const xml::NodePtr& child = node->children()[i];
+        xml::NodePtr other = child->is_element() ? change(child) : child;
+        if (!other || other == child) continue;
+        if (!changed) changed.emplace(*node);
+        changed->replace(i, std::move(other));
+    }
+    return changed ? std::move(*changed).build() : node;
+}
+
+xml::NodePtr with_stops_undone(const xml::NodePtr& cib) {
+    return with_children(cib, [](const xml::NodePtr& section) {
+        if (!section->is("status")) return section;
+        return with_children(section, [](const xml::NodePtr& state) {
+            return with_children(state, [](const xml::NodePtr& lrm) {
+                if (!lrm->is("lrm")) return lrm;
+                return with_children(lrm, [](const xml::NodePtr& list) {
+                    return with_children(list, [](const xml::NodePtr& resource) {
+                        return with_children(resource, [&](const xml::NodePtr& record) {
+                            return record->is("lrm_rsc_op") ? undone(*record, resource->id()) : record;
+                        });
+                    });
+                });
+            });
+        });
+    });
+}
+
 }  // namespace
 
 // ---- What the DC writes about the cluster ---------------------------------------------------------------------------
@@ -46,10 +95,15 @@ void Controller::State::write_takeover() {
 
 void Controller::State::write_node_states(const std::set<NodeId>& nodes, std::string_view why) {
     const bool epoch = times_as_epoch();
+    const xml::Node* known = cib ? cib->child("status") : nullptr;
     xml::Builder status("status");
     for (const NodeId id : nodes) {
         const membership::Peer* peer = peers.find(id);
         if (peer == nullptr || peer->name.empty()) continue;
+        // A node that came and went without ever joining leaves no trace: there is nothing to fence it for.
+        if (!peer->active() && peer->expected == membership::Expected::kUnknown &&
+            (known == nullptr || known->child("node_state", std::to_string(id.value)) == nullptr))
+            continue;
         xml::Builder state("node_state");
         state.set("id", id.value).set("uname", peer->name);
         if (epoch) {
@@ -157,7 +211,7 @@ void Controller::State::plan_if_ready() {
     mine->plan_token = ++plan_tokens;
     disarm("plan");
     disarm("recheck");
-    xml::Builder root(*cib);
+    xml::Builder root(*with_stops_undone(cib));
     root.set("have-quorum", peers.quorate() ? "1" : "0");
     if (peers.ever_quorate()) root.set("no-quorum-panic", "1");
     root.set("dc-uuid", self.id.value);
@@ -229,6 +283,10 @@ void Controller::State::execute(const transition::Action& action, const transiti
     xml::Builder op(*action.xml);
     op.set("transition-key", transition::to_string(key));
     const std::string& node = action.executed_by();
+    if (const membership::Peer* peer = peers.find(node); peer != nullptr && !peer->active()) {
+        unreachable.insert(node);  // it left in this very step: the runner is told once the step is over
+        return;
+    }
     log(wire::Severity::kInfo,
         fmt::format("{} on {}{}", action.key, action.node, node == action.node ? "" : " by " + node), action.node,
         action.resource);
@@ -243,7 +301,8 @@ void Controller::State::execute_cluster_action(const transition::Action& action,
     }
     if (task == "do_shutdown") {
         Office& mine = *office();
-        mine.ordered_down.insert(action.node);
+        if (const membership::Peer* peer = peers.find(action.node); peer != nullptr)
+            peers.set_expected(peer->id, membership::Expected::kDown);
         if (same_ignoring_case(action.node, self.name)) {
             mine.leave_when_done = true;
         } else {

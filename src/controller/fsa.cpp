@@ -42,6 +42,7 @@ void Controller::State::on_peer_events(const membership::PeerEvents& events, con
                 fenced_unrecorded.erase(name);
                 fence_failures.erase(name);
                 vanished.erase(event.node);
+                leaving.erase(event.node);
                 if (!greet_all) greet(event.node);
                 break;
             case PeerEventKind::kOffline:
@@ -112,6 +113,10 @@ void Controller::State::greet(NodeId node) {
 
 void Controller::State::on_greeting(const wire::NodeRef& from, const xml::Node& hello) {
     if (from.id == self.id) return;
+    if (hello.get("leaving") == "true") {
+        peers.set_expected(from.id, membership::Expected::kDown);
+        return;
+    }
     auto* pending = std::get_if<Pending>(&phase);
     if (pending == nullptr) return;
     pending->greetings[from.id] = {hello.has("dc"), std::string(hello.get("dc"))};
@@ -251,7 +256,8 @@ void Controller::State::request_shutdown() {
 }
 
 void Controller::State::on_shutdown_request(const wire::NodeRef& from) {
-    peers.set_expected(from.id, membership::Expected::kDown);
+    // Asking is not being done: a node that vanishes before its resources are stopped is lost like any other.
+    leaving.insert(from.id);
     if (office() == nullptr) return;
     log(wire::Severity::kNotice, fmt::format("{} wants to shut down: moving its resources away", from.name), from.name);
     xml::Builder update("update_attr");
@@ -265,7 +271,6 @@ void Controller::State::on_shutdown_request(const wire::NodeRef& from) {
         .set("attr_is_remote", "0")
         .set("attr_is_private", "0");
     out.emplace_back(AttributeCall{std::move(update).build()});
-    write_node_states({from.id}, "peer_shutdown");
 }
 
 void Controller::State::stop(ExitCode code, std::string why) {
@@ -275,7 +280,20 @@ void Controller::State::stop(ExitCode code, std::string why) {
                               "sync", "counts", "plan", "recheck", "missing", "escalation"})
         disarm(timer);
     perform(runner.reset());
-    if (joined_group) out.emplace_back(LeaveGroup{wire::Group::kController});
+    if (joined_group) {
+        // A farewell says that nothing runs here any more: nobody has to be fenced for our leaving.
+        if (ever_joined && resources.active().empty() && resources.running() == 0) {
+            if (office() != nullptr) {
+                auto last = message("join_offer", "crmd", "dc", "");
+                last.set("join_id", board.id()).set("dc-leaving", "true").set("crm_feature_set", wire::kFeatureSet);
+                send("", std::move(last).build());
+            }
+            auto farewell = message("hello", "crmd", "crmd", "");
+            farewell.set("leaving", "true");
+            send("", std::move(farewell).build());
+        }
+        out.emplace_back(LeaveGroup{wire::Group::kController});
+    }
     joined_group = false;
     phase = Stopping{};
     out.emplace_back(StopParts{code, std::move(why)});

@@ -237,10 +237,10 @@ void Controller::State::all_joined() {
     update_limits();
     log(wire::Severity::kNotice, fmt::format("join-{} is complete: {} of {} known nodes", board.id(),
                                              board.in(JoinPhase::kConfirmed).size(), peers.all().size()));
-    if (shutting_down) peers.set_expected(self.id, membership::Expected::kDown);
+    if (shutting_down) leaving.insert(self.id);
     // Whoever asked to leave while there was no DC still wants to.
-    for (const auto& [id, peer] : peers.all()) {
-        if (peer.active() && peer.expected == membership::Expected::kDown) on_shutdown_request({id, peer.name});
+    for (const NodeId id : std::set<NodeId>(leaving)) {
+        if (peers.is_active(id)) on_shutdown_request({id, peers.name_of(id)});
     }
     Duration grace{0};
     for (const auto& [id, since] : vanished) {

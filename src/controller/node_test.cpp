@@ -164,6 +164,21 @@ TEST(Node, ANodeLeavesInGoodOrder) {
     expect_sound(world);
 }
 
+TEST(Node, ANodeThatVanishesWhileItLeavesIsFenced) {
+    World world({.nodes = 3, .fencing = true, .resources = kThree, .verbose = verbose()});
+    for (const auto* node : {"n1", "n2", "n3"}) world.durations[std::string(node) + "/b/stop"] = seconds(5);
+    world.start_all();
+    ASSERT_TRUE(world.run(seconds(5), [&] { return world.count("monitor/10000") >= 3; })) << dump(world);
+    ASSERT_TRUE(world.settle(seconds(5))) << dump(world);
+    const std::string leaving = world.running("b").front();
+    world.shut_down(leaving);
+    world.run(milliseconds(500));
+    world.isolate(leaving);
+    ASSERT_TRUE(world.run(seconds(10), [&] { return world.count(leaving + " fenced") == 1; })) << dump(world);
+    ASSERT_TRUE(world.run(seconds(10), [&] { return world.running("b").size() == 1; })) << dump(world);
+    expect_sound(world);
+}
+
 TEST(Node, TheDcLeavesInGoodOrder) {
     World world({.nodes = 3, .fencing = true, .resources = kThree, .verbose = verbose()});
     world.start_all();

@@ -40,14 +40,13 @@ struct Electing {
 enum class DcStep : std::uint8_t { kIntegration, kFinalizing, kIdle, kPlanning, kRunning };
 struct Office {
     DcStep step = DcStep::kIntegration;
-    bool syncing{};                      ///< a cib_sync is under way
-    std::set<NodeId> confirming;         ///< their histories are on the way into the CIB
-    bool settled{};                      ///< the first round of joins is over: plans may be made
-    std::uint32_t plan_token{};          ///< of the plan under way
-    bool replan{};                       ///< something changed while the plan was made
-    bool leave_when_done{};              ///< our own do_shutdown was ordered
-    std::set<std::string> ordered_down;  ///< nodes that were told to shut down by us
-    std::set<NodeId> missing;            ///< their cores vanished a moment ago and may be back in another: no plan yet
+    bool syncing{};               ///< a cib_sync is under way
+    std::set<NodeId> confirming;  ///< their histories are on the way into the CIB
+    bool settled{};               ///< the first round of joins is over: plans may be made
+    std::uint32_t plan_token{};   ///< of the plan under way
+    bool replan{};                ///< something changed while the plan was made
+    bool leave_when_done{};       ///< our own do_shutdown was ordered
+    std::set<NodeId> missing;     ///< their cores vanished a moment ago and may be back in another: no plan yet
 };
 struct Following {};
 struct Stopping {};
@@ -204,6 +203,8 @@ struct Controller::State {
     bool ever_joined{};
     Resources resources;
     bool shutting_down{};
+    std::set<NodeId>
+        leaving;  ///< asked to shut down; only the DC's order or their own farewell makes their end a clean one
     std::map<wire::ClientId, wire::Client> clients;
     std::map<wire::ClientId, std::string> hellos;  ///< clients that introduced themselves, with the names they gave
     std::set<std::string> fenced_unrecorded;       ///< fenced while there was no DC to record it
@@ -229,6 +230,8 @@ struct Controller::State {
     std::map<std::string, int> fence_failures;  ///< in a row, by target
     bool fencing_failed{};                      ///< in the transition that runs: the next plan waits a while
     std::optional<std::int64_t> recheck_by;
+    std::set<std::string>
+        unreachable;  ///< actions were ordered there in this step, but the nodes are not here any more
 };
 
 }  // namespace systole::controller
