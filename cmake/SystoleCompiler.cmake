@@ -22,5 +22,6 @@ endif()
 
 find_program(SYSTOLE_CCACHE ccache)
 if(SYSTOLE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${SYSTOLE_CCACHE})
+  # Whatever the user's settings: a precompiled header of another build tree must never be taken from the cache.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS= ${SYSTOLE_CCACHE})
 endif()

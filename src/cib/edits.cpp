@@ -211,7 +211,10 @@ Edit replace_matches(const NodePtr& cib, const Request& request, const NodePtr& 
     std::vector<Path> found = matches(*cib, request.section, request.has(option::kMultiple));
     if (found.empty()) return failed(rc::kNotFound, fmt::format("nothing matches '{}'", request.section));
     drop_nested(found);
-    if (found.front().empty()) return replace_whole(cib, request, input, editing.release);
+    if (found.front().empty()) {
+        if (!input->is("cib")) return failed(rc::kInvalid, fmt::format("{} can't replace the root", label(*input)));
+        return replace_whole(cib, request, input, editing.release);
+    }
     NodePtr result = cib;
     for (auto path = found.rbegin(); path != found.rend(); ++path) {
         const xml::PathView parent = xml::PathView(*path).first(path->size() - 1);

@@ -77,9 +77,12 @@ World Manager::world(const Now& now) const {
 
 Effects Manager::on_loaded(const Now&, NodePtr cib, const std::string& fault) {
     Effects out;
-    if (cib) cib_ = std::move(cib);
     fault_ = fault;
-    fault_rc_ = fault.empty() ? rc::kOk : rc::kCorrupt;
+    if (cib && cib->is("cib"))
+        cib_ = std::move(cib);
+    else if (cib && fault_.empty())
+        fault_ = fmt::format("its root is <{}>", cib->name());
+    fault_rc_ = fault_.empty() ? rc::kOk : rc::kCorrupt;
     if (fault_.empty() && config_.schemas != nullptr) {
         if (const auto valid = config_.schemas->validate(*cib_); !valid) {
             fault_ = valid.error().what;
@@ -188,12 +191,30 @@ Effects Manager::on_group_change(const Now&, const wire::GroupChange& change) {
     if (change.group != wire::Group::kCib) return out;
     peers_.clear();
     for (const wire::GroupMember& m : change.members) peers_.insert(m.node);
+    for (const wire::GroupMember& gone : change.left) {
+        const auto name = names_.find(gone.node);
+        if (name == names_.end() || peers_.contains(gone.node)) continue;
+        // Who waits for its answer waits in vain.
+        for (auto w = waiting_.begin(); w != waiting_.end();) {
+            if (w->second.host != name->second) {
+                ++w;
+                continue;
+            }
+            Request request;
+            request.client_id = w->first.first;
+            request.call_id = w->first.second;
+            answer(w->second, make_reply(request, rc::kNotConnected, {}), out);
+            w = waiting_.erase(w);
+        }
+        names_.erase(name);
+    }
     return out;
 }
 
 Effects Manager::on_peer_message(const Now& now, const wire::PeerMessage& peer) {
     Effects out;
     if (peer.group != wire::Group::kCib || !peer.message || stopped_) return out;
+    if (!peer.from.name.empty()) names_[peer.from.id] = peer.from.name;
     Builder b(*peer.message);
     b.set("src", peer.from.name);
     const Request request = read_request(std::move(b).build());
@@ -298,6 +319,7 @@ void Manager::accept(const Now& now, const Request& request, Waiting waiting, bo
 void Manager::forward(const Request& request, Waiting waiting, const std::string& to, Effects& out) {
     Builder b(*request.message);
     b.set("cib_delegated_from", config_.node);
+    waiting.host = to;
     waiting_.emplace(WaitingKey{request.client_id, request.call_id}, std::move(waiting));
     multicast(out, to, std::move(b).build());
 }

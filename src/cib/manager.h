@@ -114,6 +114,7 @@ private:
         std::uint32_t ipc_request{};
         bool response = false;  ///< by Respond, else as an event
         bool wanted = true;     ///< false: the reply is to be discarded
+        std::string host{};     ///< the one node that can answer; empty: our own copy of the message does
     };
     using WaitingKey = std::pair<std::string, std::string>;  // client uuid, call number
 
@@ -144,6 +145,7 @@ private:
     bool stopping_ = false;
     bool stopped_ = false;
     std::set<NodeId> peers_;
+    std::map<NodeId, std::string> names_;  ///< of peers that were heard
     std::map<wire::ClientId, ClientState> clients_;
     std::multimap<WaitingKey, Waiting> waiting_;
     std::uint64_t ping_sequence_ = 0;

@@ -208,6 +208,19 @@ TEST_F(Cluster, AQueryForAnotherNodeIsAnsweredByIt) {
     EXPECT_EQ(ask_message(1, 1, std::move(b).build()), "n1: response 1 cib_query rc=0 nodes\n");
 }
 
+TEST_F(Cluster, AQueryForANodeThatLeavesIsAnsweredToo) {
+    start(2);
+    ask(2, 1, Op::kModify, "status", R"(<node_state id="2"/>)", option::kCanCreate);  // n2 is heard
+    down.insert(2);
+    xml::Builder b(*make_request(Op::kQuery, "nodes", {}, option::kSyncCall));
+    b.set("cib_callid", "7").set("cib_host", "n2");
+    EXPECT_EQ(ask_message(1, 1, std::move(b).build()), "");
+    const wire::GroupMember n1{NodeId{1}, 100};
+    const wire::GroupMember n2{NodeId{2}, 100};
+    perform(1, at(1).on_group_change(now, {wire::Group::kCib, {n1}, {}, {n2}}));
+    EXPECT_EQ(story, "n1: response 2  rc=-107\n");
+}
+
 TEST_F(Cluster, AClientCanNotPassItselfOffAsAServer) {
     start(2);
     const std::string before = version(1);

@@ -119,6 +119,8 @@ const std::vector<Case> kCases{
      R"(<resources><p id="Z"/></resources>)", 0, "0.2.0", R"(<p id="Z"/>)"},
     {"by XPath the new element comes last", R"(<p id="A"/><p id="B"/>)", Op::kReplace, "//p[@id='A']", kX,
      R"(<p id="Z"/>)", 0, "0.2.0", R"(<p id="B"/><p id="Z"/>)"},
+    {"only a CIB replaces the root", R"(<p id="A"/>)", Op::kReplace, "/cib", kX, R"(<p id="Z"/>)", rc::kInvalid,
+     "0.1.5", nullptr},
     {"an older CIB is refused", R"(<p id="A"/>)", Op::kReplace, "", 0,
      R"(<cib admin_epoch="0" epoch="1" num_updates="4"/>)", rc::kOldData, "0.1.5", nullptr},
     {"a bump counts as an update", R"(<p id="A"/>)", Op::kBump, "", 0, "", 0, "0.2.6", nullptr},

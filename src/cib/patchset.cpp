@@ -555,7 +555,7 @@ std::optional<Patched> check_versions(const Version& current, const Node& patchs
 NodePtr make_patchset(const NodePtr& before, const NodePtr& after, bool digest, AttributeOrder order) {
     if (before == after) return nullptr;
     Maker maker(order);
-    if (!maker.compare(before, after, "/" + step_name(*after))) {
+    if (!maker.compare(before, after, "/" + std::string(after->name()))) {
         // Twins directly below the root: there is no parent to replace, so all children are.
         maker.deletions.clear();
         std::erase_if(maker.others,

@@ -131,9 +131,12 @@ TEST(Patchset, LeadsFromAnyTreeToAnyOther) {
         for (int k = number(5); k > 0; --k) after += element(0);
         const xml::NodePtr a = cib(before);
         const xml::NodePtr b = cib(after, 2);
-        const Patched p = apply_patchset(a, *make_patchset(a, b));
-        ASSERT_EQ(p.rc, 0) << before << "\n" << after << "\n" << p.why;
-        ASSERT_EQ(xml::write(*p.cib), xml::write(*b)) << before << "\n" << xml::write(*make_patchset(a, b));
+        for (const auto order : {AttributeOrder::kTracked, AttributeOrder::kCounts}) {
+            const xml::NodePtr patchset = make_patchset(a, b, false, order);
+            const Patched p = apply_patchset(a, *patchset);
+            ASSERT_EQ(p.rc, 0) << before << "\n" << after << "\n" << p.why;
+            ASSERT_EQ(xml::write(*p.cib), xml::write(*b)) << before << "\n" << xml::write(*patchset);
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "cli/cib_source.h"
+#include "cli/status_source.h"
 #include "cli/command.h"
 #include "cli/live_source.h"
 #include "cli/local_time.h"
@@ -147,7 +147,7 @@ private:
 };
 
 bool Simulation::read_input() {
-    tl::expected<std::unique_ptr<CibSource>, SourceError> source;
+    tl::expected<std::unique_ptr<StatusSource>, SourceError> source;
     const auto file = arguments_.value("xml-file");
     if (arguments_.has("live-check") && !file) {
         source = open_source();
@@ -219,8 +219,11 @@ void Simulation::show_status(model::Cluster& cluster, std::string_view title, bo
 
 void Simulation::show_before(model::Cluster& cluster) {
     if (quiet_) return;
-    Spacer spacer;
-    bool said = show_maintenance(output_, cluster, spacer);
+    bool said = false;
+    if (cluster.options.maintenance_mode) {
+        Spacer spacer{.due = true};
+        said = show_maintenance(output_, cluster, spacer);
+    }
     const InstanceCounts counts = count_instances(cluster);
     if (counts.disabled > 0 || counts.blocked > 0) {
         if (said) output_.blank_line();
@@ -347,7 +350,6 @@ void Simulation::show_plan_details(const scheduler::Plan& plan) {
     output_.begin_list(scores && utilization ? "Assignment Scores and Utilization Information"
                        : scores              ? "Assignment Scores"
                                              : "Utilization Information");
-    for (const std::string& message : plan.messages) output_.line(message);
     for (const auto& line : plan.scores) output_.item(line.text);
     output_.end_list();
 }
@@ -402,7 +404,7 @@ ExitCode Simulation::run() {
         output_.fail(cluster.error().what);
         return ExitCode::kConfig;
     }
-    log_problems(output_, **cluster);
+    if (output_.config().verbosity > 0) log_problems(output_, **cluster);
     show_before(**cluster);
 
     SimulatedCib simulated(cib_, real_now_.wall());

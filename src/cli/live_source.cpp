@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cib/request.h"
 #include "cli/daemon_client.h"
+#include "cli/fencing_client.h"
 #include "cli/status_source.h"
 #include "runtime/linux/ipc_client.h"
 
@@ -21,12 +22,6 @@ using runtime::IpcClient;
 SourceError source_error(const Error& error) {
     const ExitCode code = exit_code_of(error);
     return {code, std::string(describe(code))};
-}
-
-FencingAction::State state_of(std::string_view number) {
-    if (number == "2") return FencingAction::State::kSucceeded;
-    if (number == "4") return FencingAction::State::kFailed;
-    return FencingAction::State::kPending;
 }
 
 class LiveSource : public StatusSource {
@@ -88,12 +83,7 @@ public:
         request.add(std::move(data));
         const auto reply = fencer_->call(*request.build(), Duration{30'000});
         if (!reply) return tl::unexpected(source_error(reply.error()));
-        std::vector<FencingAction> actions;
-        collect(**reply, actions);
-        std::ranges::stable_sort(actions, [](const FencingAction& a, const FencingAction& b) {
-            return std::pair(a.completed_s, a.completed_ns) > std::pair(b.completed_s, b.completed_ns);
-        });
-        return actions;
+        return read_fencing_history(**reply);
     }
 
 private:
@@ -103,30 +93,6 @@ private:
             auto event = client.next_event();
             if (!event || !*event) return any;
             any = true;
-        }
-    }
-
-    static void collect(const xml::Node& node, std::vector<FencingAction>& actions) {
-        for (const xml::NodePtr& child : node.children()) {
-            if (child->is("st_history")) {
-                for (const xml::NodePtr& entry : child->children()) {
-                    FencingAction action;
-                    action.target = entry->get("st_target");
-                    action.action = entry->get("st_device_action");
-                    action.client = entry->get("st_clientname");
-                    action.origin = entry->get("st_origin");
-                    action.delegate = entry->get("st_delegate");
-                    action.state = state_of(entry->get("st_state"));
-                    action.completed_s = parse_integer(entry->get("st_date")).value_or(0);
-                    action.completed_ns = parse_integer(entry->get("st_date_nsec")).value_or(0);
-                    action.exit_reason = entry->get("exit-reason");
-                    const auto status = parse_integer(entry->get("op-status")).value_or(0);
-                    action.status = static_cast<ExecStatus>(std::clamp(status, -2LL, 11LL));
-                    actions.push_back(std::move(action));
-                }
-            } else {
-                collect(*child, actions);
-            }
         }
     }
 

@@ -23,24 +23,33 @@ std::string when(const FencingAction& action) {
                      {.with_offset = true});
 }
 
-std::string line(const FencingAction& action) {
+}  // namespace
+
+std::string fencing_line(const FencingAction& action, const FencingLine& style) {
+    std::string text = fmt::format("{} of {}", verb(action), action.target);
+    const bool ended = action.state != FencingAction::State::kPending;
     switch (action.state) {
-        case FencingAction::State::kPending:
-            return fmt::format("{} of {} pending: client={}, origin={}", verb(action), action.target, action.client,
-                               action.origin);
-        case FencingAction::State::kSucceeded:
-            return fmt::format("{} of {} successful: delegate={}, client={}, origin={}, completed='{}'", verb(action),
-                               action.target, action.delegate, action.client, action.origin, when(action));
+        case FencingAction::State::kPending: text += " pending"; break;
+        case FencingAction::State::kSucceeded: text += " successful"; break;
         case FencingAction::State::kFailed:
-            return fmt::format("{} of {} failed{}: delegate={}, client={}, origin={}, last-failed='{}'", verb(action),
-                               action.target,
-                               action.exit_reason.empty() ? std::string() : fmt::format(" ({})", action.exit_reason),
-                               action.delegate, action.client, action.origin, when(action));
+            text += " failed";
+            if (!action.exit_reason.empty()) text += fmt::format(" ({})", action.exit_reason);
+            break;
     }
-    return {};
+    text += ": ";
+    if (ended && !action.delegate.empty()) text += fmt::format("delegate={}, ", action.delegate);
+    text += fmt::format("client={}, origin={}", action.client, action.origin);
+    if (!ended) return text;
+    const auto* label = style.each                                      ? "completed"
+                        : action.state == FencingAction::State::kFailed ? "last-failed"
+                                                                        : "last-successful";
+    text += fmt::format(", {}='{}'", label, when(action));
+    if (action.state == FencingAction::State::kFailed && !style.later_success_from.empty())
+        text += fmt::format(" (a later attempt from {} succeeded)", style.later_success_from);
+    return text;
 }
 
-xml::NodePtr element(const FencingAction& action) {
+xml::NodePtr fencing_element(const FencingAction& action) {
     xml::Builder event("fence_event");
     event.set("action", action.action).set("target", action.target);
     event.set("client", action.client).set("origin", action.origin);
@@ -52,8 +61,6 @@ xml::NodePtr element(const FencingAction& action) {
     if (action.state != FencingAction::State::kPending) event.set("completed", when(action));
     return std::move(event).build();
 }
-
-}  // namespace
 
 bool show_fencing(Output& output, const Show& show, const std::vector<FencingAction>& history, FencingKind kinds,
                   std::string_view title, Spacer& spacer) {
@@ -68,7 +75,7 @@ bool show_fencing(Output& output, const Show& show, const std::vector<FencingAct
             output.begin_list(title);
         }
         any = true;
-        output.item(line(action));
+        output.item(fencing_line(action, {.each = action.state == FencingAction::State::kSucceeded}));
     }
     if (any) output.end_list();
     return any;
@@ -80,7 +87,7 @@ void add_fencing(Output& output, const Show& show,
     all.set("status", history ? 0 : static_cast<int>(history.error().code));
     if (history) {
         for (const FencingAction& action : *history) {
-            if (show.nodes.has(action.target)) all.add(element(action));
+            if (show.nodes.has(action.target)) all.add(fencing_element(action));
         }
     }
     output.add(std::move(all));

@@ -7,6 +7,15 @@
 
 namespace systole::cli {
 
+struct FencingLine {
+    bool each = true;                     ///< one of all, not the last of its kind
+    std::string later_success_from = {};  ///< of a failed one: the node from which the same succeeded later
+};
+/// "reboot of db1 successful: delegate=..., client=..., origin=..., completed='...'"
+std::string fencing_line(const FencingAction& action, const FencingLine& style);
+/// <fence_event action= target= ...>
+xml::NodePtr fencing_element(const FencingAction& action);
+
 struct FencingKind {
     bool failed = false;
     bool pending = false;

@@ -88,7 +88,7 @@ bool is_filtered(const model::Resource& resource, const NameFilter& resources, b
                                [&](const model::Resource* child) { return is_filtered(*child, resources, false); });
 }
 
-bool is_internal(const model::Resource& resource) { return resource.remote_connection && resource.launcher != nullptr; }
+bool is_internal(const model::Resource& resource) { return resource.meta_true("internal_rsc"); }
 
 std::string_view description_of(const model::Resource& resource, const Show& show) {
     return show.detail || show.descriptions ? resource.xml->get("description") : std::string_view{};

@@ -319,6 +319,9 @@ bool show_tickets(Output& output, const Cluster& cluster, Spacer& spacer) {
             line += fmt::format(" last-granted=\"{}\"", when);
             element.set("last-granted", when);
         }
+        for (const auto& [name, value] : ticket.state) {
+            if (name != "id" && name != "standby" && name != "last-granted") element.set(name, value);
+        }
         output.item(line);
         all.add(std::move(element));
     }

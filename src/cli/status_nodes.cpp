@@ -15,19 +15,21 @@ using model::Cluster;
 using model::Node;
 using model::Resource;
 
-// Least of the health attributes: below 0 red, 0 yellow, above green.
+// Below 0 red, 0 yellow, above green; 1 where health doesn't matter.
 int health_of(const Cluster& cluster, const Node& node) {
+    const model::Options& options = cluster.options;
+    if (options.health_strategy == model::HealthStrategy::kNone) return 1;
     int least = 1;
     for (const auto& [name, value] : node.attributes) {
         if (!name.starts_with("#health")) continue;
-        const auto score = cluster.options.score(value);
-        if (!score) continue;
-        if (same_ignoring_case(value, "red")) {
-            least = std::min(least, -1);
-        } else if (same_ignoring_case(value, "yellow")) {
-            least = std::min(least, 0);
-        } else if (!same_ignoring_case(value, "green")) {
-            least = std::min(least, score->value() < 0 ? -1 : (score->value() == 0 ? 0 : 1));
+        if (same_ignoring_case(value, "red")) return -1;
+        const auto score = options.score(value);
+        if (same_ignoring_case(value, "yellow")) {
+            least = 0;
+        } else if (score && *score <= options.health_red) {
+            return -1;
+        } else if (score && *score <= options.health_yellow && options.health_yellow != options.health_green) {
+            least = 0;
         }
     }
     return least;
@@ -507,22 +509,25 @@ bool show_maintenance(Output& output, const Cluster& cluster, Spacer& spacer) {
     return true;
 }
 
-void log_problems(Output& output, const Cluster& cluster) {
-    // Which part of the reference's program says it: log lines begin with that where it is asked for.
+std::string_view origin_of(std::string_view problem) {
     struct Origin {
         std::string_view beginning, name;
     };
     static constexpr std::array kOrigins{
         Origin{"Preventing ", "unpack_rsc_op"},
         Origin{"Blind faith", "unpack_config"},
+        Origin{"Resource start-up disabled", "unpack_resources"},
     };
+    const auto* origin =
+        std::ranges::find_if(kOrigins, [problem](const Origin& o) { return problem.starts_with(o.beginning); });
+    return origin == kOrigins.end() ? std::string_view("read_cluster") : origin->name;
+}
+
+void log_problems(Output& output, const Cluster& cluster) {
     for (const model::Problem& problem : cluster.problems) {
-        const auto* origin = std::ranges::find_if(
-            kOrigins, [&problem](const Origin& o) { return problem.text.starts_with(o.beginning); });
         const bool error =
             problem.kind == model::Problem::Kind::kConfigError || problem.kind == model::Problem::Kind::kError;
-        output.log(error ? Severity::kError : Severity::kWarning,
-                   origin == kOrigins.end() ? output.config().program : origin->name, problem.text);
+        output.log(error ? Severity::kError : Severity::kWarning, origin_of(problem.text), problem.text);
     }
 }
 

@@ -110,7 +110,8 @@ const Node* only_location(const Resource& resource) {
 }
 
 Role configured_role(const Resource& resource) {
-    const auto target = resource.meta_value("target-role");
+    auto target = resource.meta_value("target-role");
+    if (!target && !resource.children.empty()) target = resource.children.front()->meta_value("target-role");
     return target ? model::parse_role(*target) : Role::kUnknown;
 }
 
@@ -246,7 +247,6 @@ void Lister::clone(const Resource& resource, const Show& show) {
                                     flags_text(flags), described(resource, show)));
     };
 
-    int active_instances = 0;
     for (const Resource* child : resource.children) {
         if (is_elsewhere(*child, show.nodes)) continue;
         if (is_filtered(*child, show.resources, chosen) && !chosen) continue;
@@ -254,6 +254,8 @@ void Lister::clone(const Resource& resource, const Show& show) {
         const bool partially = child->is_active(false);
         if (resource.unique) {
             if (partially || !child->removed) full = true;
+        } else if (show.pending && !child->pending_action.empty()) {
+            full = true;
         } else if (!partially) {
             // A stopped instance of an anonymous clone is told by its node below.
         } else if (any_below(*child, [](const Resource& r) { return r.removed; }) ||
@@ -269,7 +271,6 @@ void Lister::clone(const Resource& resource, const Show& show) {
                 const Role role = child->state(true);
                 (role > Role::kUnpromoted ? promoted : started).push_back(node->name);
             }
-            if (node != nullptr) ++active_instances;
         } else {
             full = true;
         }
@@ -300,6 +301,7 @@ void Lister::clone(const Resource& resource, const Show& show) {
         names(!unpromoted ? "Started" : (target == Role::kUnpromoted ? "Unpromoted (target-role)" : "Unpromoted"),
               started);
     }
+    const auto active_instances = static_cast<int>(promoted.size() + started.size());
     if (show.inactive && !resource.unique && resource.clone->max > active_instances) {
         std::vector<const Node*> running;
         for (const Resource* child : resource.children) collect_locations(*child, running);
@@ -321,9 +323,8 @@ void Lister::clone(const Resource& resource, const Show& show) {
             header();
             names(state.c_str(), list);
         }
-    } else if (show.inactive && resource.unique && resource.children.empty()) {
-        header();
     }
+    if (show.inactive && stopped.empty() && active_instances == 0) header();
     if (open) out_.end_list();
 }
 
@@ -420,6 +421,7 @@ std::string state_text(const Resource& resource, bool pending) {
 
 std::string primitive_text(const Cluster& cluster, const Resource& resource, std::string_view name, const Node* node,
                            const Show& show) {
+    if (node == nullptr) node = resource.lock_node;
     const bool several = resource.active_nodes.size() > 1;
     if (several) node = nullptr;
     std::string text = fmt::format("{}\t({}):\t", name, agent_text(resource));

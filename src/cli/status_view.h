@@ -103,6 +103,8 @@ xml::NodePtr resource_xml(const Show& show, const model::Resource& resource);
 
 /// What was wrong with configuration and history, as log lines.
 void log_problems(Output& output, const model::Cluster& cluster);
+/// Which part of the reference says that, as its log lines begin with it; the model's name for others.
+std::string_view origin_of(std::string_view problem);
 
 // --- words and names that several commands share ---
 

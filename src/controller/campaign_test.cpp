@@ -1,4 +1,5 @@
 // Random faults in the toy world: nothing bad at any step, everything well once the faults stop.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -15,10 +16,15 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using toy::World;
 
-const char* const kResources = R"(<primitive id="a" class="ocf" provider="pacemaker" type="Dummy"/>
-<primitive id="b" class="ocf" provider="pacemaker" type="Dummy"/>
-<primitive id="c" class="ocf" provider="pacemaker" type="Dummy"/>
-<primitive id="d" class="ocf" provider="pacemaker" type="Dummy"/>)";
+std::string resources() {
+    std::string text;
+    for (const auto* id : {"a", "b", "c", "d"}) {
+        text += fmt::format(R"(<primitive id="{0}" class="ocf" provider="pacemaker" type="Dummy"><operations>
+<op id="{0}-monitor" name="monitor" interval="10s" timeout="20s"/></operations></primitive>)",
+                            id);
+    }
+    return text;
+}
 
 struct Drawn {
     std::string text;
@@ -32,10 +38,11 @@ Drawn run_seed(unsigned seed, bool verbose) {
     const int nodes = 3 + static_cast<int>(draw(3));
     World world({.nodes = nodes,
                  .fencing = true,
-                 .resources = kResources,
+                 .resources = resources(),
                  .detection = milliseconds(200 + draw(1500)),
                  .operation = milliseconds(1 + draw(40)),
                  .fence_time = milliseconds(50 + draw(3000)),
+                 .real_scheduler = std::getenv("CAMPAIGN_TOY_PLANNER") == nullptr,
                  .verbose = verbose});
     const auto name = [&](unsigned i) { return "n" + std::to_string(i + 1); };
     for (int i = 0; i < nodes; ++i) {

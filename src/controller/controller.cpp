@@ -330,6 +330,8 @@ ControllerEffects Controller::on_timer(const Now& now, const std::string& name) 
         s.advance_join();
     } else if (timer == "sync") {
         if (Office* mine = s.office(); mine != nullptr && mine->syncing) s.synced(-110);
+    } else if (timer == "missing") {
+        s.end_grace();
     } else if (timer == "counts") {
         s.awaited_counts.clear();
         s.plan_if_ready();

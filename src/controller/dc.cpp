@@ -80,23 +80,45 @@ void Controller::State::write_quorum() {
 void Controller::State::peer_lost(NodeId node) {
     Office& mine = *office();
     const membership::Peer* peer = peers.find(node);
-    const std::string name = peers.name_of(node);
     board.forget(node);
     mine.confirming.erase(node);
-    perform(runner.on_node_lost(now.mono, name));
+    const bool clean = peer != nullptr && peer->expected == membership::Expected::kDown;
+    if (mine.settled && peer != nullptr && peer->member && !clean) {
+        mine.missing.insert(node);
+        arm("missing", kCoreGrace);
+    }
+    perform(runner.on_node_lost(now.mono, peers.name_of(node)));
     if (office() == nullptr) return;
-    if (mine.settled) {
-        const bool clean = peer != nullptr && peer->expected == membership::Expected::kDown;
-        if (clean) {
-            cib_call(
-                cib::make_request(cib::Op::kDelete, fmt::format("//node_state[@uname='{}']/transient_attributes", name),
-                                  {}, cib::option::kXPath),
-                CibWait{CibReason::kPlanInput, {}, {}});
+    if (settled_office() != nullptr) {
+        if (mine.missing.contains(node)) {
+            abort(fmt::format("the core of {} ended", peers.name_of(node)));
+        } else {
+            declare_lost(node);
         }
-        write_node_states({node}, "peer_update_callback");
-        abort(fmt::format("{} left", name));
     }
     advance_join();
+}
+
+void Controller::State::declare_lost(NodeId node) {
+    office()->missing.erase(node);
+    const membership::Peer* peer = peers.find(node);
+    const std::string name = peers.name_of(node);
+    if (peer != nullptr && peer->expected == membership::Expected::kDown) {
+        cib_call(
+            cib::make_request(cib::Op::kDelete, fmt::format("//node_state[@uname='{}']/transient_attributes", name), {},
+                              cib::option::kXPath),
+            CibWait{CibReason::kPlanInput, {}, {}});
+    }
+    write_node_states({node}, "peer_update_callback");
+    abort(fmt::format("{} left", name));
+}
+
+/// Whose core is not back by now is lost; whose is back but has not joined yet is pending.
+void Controller::State::end_grace() {
+    if (settled_office() == nullptr) return;
+    const std::set<NodeId> missing = std::exchange(office()->missing, {});
+    for (const NodeId node : missing) declare_lost(node);
+    plan_if_ready();
 }
 
 // ---- Plans ----------------------------------------------------------------------------------------------------------
@@ -122,7 +144,9 @@ void Controller::State::abort(std::string_view why) {
 
 void Controller::State::plan_if_ready() {
     Office* mine = settled_office();
-    if (mine == nullptr || !plan_wanted || !plan_waits.empty() || !awaited_counts.empty() || runner.running()) return;
+    if (mine == nullptr || !plan_wanted || !plan_waits.empty() || !awaited_counts.empty() || runner.running() ||
+        !mine->missing.empty())
+        return;
     if (mine->step == DcStep::kPlanning) {
         mine->replan = true;
         return;

@@ -47,6 +47,11 @@ void each_change(const xml::Node& patchset, F&& f) {
 
 }  // namespace
 
+void Controller::State::offer_again(NodeId node) {
+    if (settled_office() == nullptr || board.phase(node) != membership::JoinPhase::kConfirmed) return;
+    if (peers.is_active(node)) offer(node);
+}
+
 std::string Controller::State::node_name(std::string_view state_id) const {
     const xml::Node* status = cib ? cib->child("status") : nullptr;
     const xml::Node* state = status == nullptr ? nullptr : status->child("node_state", state_id);
@@ -146,7 +151,13 @@ void Controller::State::read_patchset(const xml::Node& patchset) {
             } else if (name == "lrm" || name == "node_state") {
                 const membership::Peer* peer = peers.find(node_name(state_id));
                 const bool joining = peer != nullptr && office() != nullptr && office()->confirming.contains(peer->id);
-                if (!joining && !runner.expects_down(state_id)) abort("history removal");
+                if (joining || runner.expects_down(state_id)) return true;
+                abort("history removal");
+                // Somebody replaced or erased what we know of a member: it shall tell again.
+                if (peer != nullptr) offer_again(peer->id);
+            } else if (name == "status") {
+                abort("status removal");
+                for (const NodeId id : peers.active()) offer_again(id);
             } else if (name == "lrm_resource") {
                 abort("resource history removal");
             }

@@ -88,7 +88,11 @@ void Controller::State::write_fenced(const std::string& target, std::optional<st
         }
         board.forget(peer->id);
     }
-    if (peer != nullptr) peers.set_expected(peer->id, membership::Expected::kDown);
+    if (peer != nullptr) {
+        peers.set_expected(peer->id, membership::Expected::kDown);
+        vanished.erase(peer->id);
+        if (office() != nullptr) office()->missing.erase(peer->id);
+    }
     const bool remote = peers.remotes().contains(target);
     const auto erase = [&](std::string_view what) {
         cib_call(cib::make_request(cib::Op::kDelete, fmt::format("//node_state[@uname='{}']/{}", target, what), {},

@@ -27,6 +27,7 @@ void Controller::State::start_if_ready() {
 void Controller::State::on_peer_events(const membership::PeerEvents& events, const std::set<NodeId>& active_before) {
     if (std::holds_alternative<Stopping>(phase)) return;
     bool greet_all = false;
+    std::vector<NodeId> lost;  ///< whose cores were awaited back, and whose machines are gone now
     if (joined_group && std::holds_alternative<Starting>(phase)) {
         out.emplace_back(OpenService{wire::Service::kController});
         enter_pending();
@@ -40,10 +41,19 @@ void Controller::State::on_peer_events(const membership::PeerEvents& events, con
             case PeerEventKind::kOnline:
                 fenced_unrecorded.erase(name);
                 fence_failures.erase(name);
+                vanished.erase(event.node);
                 if (!greet_all) greet(event.node);
                 break;
             case PeerEventKind::kOffline:
             case PeerEventKind::kMemberLost:
+                if (event.kind == PeerEventKind::kOffline &&
+                    peers.find(event.node)->expected != membership::Expected::kDown) {
+                    vanished[event.node] = now.mono;
+                } else {
+                    vanished.erase(event.node);
+                    if (Office* mine = settled_office(); mine != nullptr && mine->missing.contains(event.node))
+                        lost.push_back(event.node);
+                }
                 if (auto* pending = std::get_if<Pending>(&phase); pending != nullptr)
                     pending->greetings.erase(event.node);
                 throttles.erase(name);
@@ -52,6 +62,7 @@ void Controller::State::on_peer_events(const membership::PeerEvents& events, con
             case PeerEventKind::kNamed: break;
         }
     }
+    for (const NodeId node : lost) declare_lost(node);
     const std::set<NodeId> active = peers.active();
     for (const NodeId node : active_before) {
         const bool replaced = std::ranges::any_of(
@@ -209,7 +220,8 @@ void Controller::State::leave_office(std::string_view why) {
     awaited_counts.clear();
     fencings.clear();
     recheck_by.reset();
-    for (const auto* timer : {"integration", "finalization", "sync", "counts", "plan", "recheck"}) disarm(timer);
+    for (const auto* timer : {"integration", "finalization", "sync", "counts", "plan", "recheck", "missing"})
+        disarm(timer);
     phase = Pending{};
 }
 
@@ -260,7 +272,7 @@ void Controller::State::stop(ExitCode code, std::string why) {
     if (std::holds_alternative<Stopping>(phase)) return;
     log(wire::Severity::kNotice, fmt::format("{} leaves the cluster: {}", self.name, why), self.name);
     for (const auto* timer : {"dc-deadtime", "greetings", "election", "vote-again", "integration", "finalization",
-                              "sync", "counts", "plan", "recheck", "escalation"})
+                              "sync", "counts", "plan", "recheck", "missing", "escalation"})
         disarm(timer);
     perform(runner.reset());
     if (joined_group) out.emplace_back(LeaveGroup{wire::Group::kController});

@@ -208,6 +208,7 @@ void Controller::State::on_join_confirm(const wire::NodeRef& from, const xml::No
 void Controller::State::history_stored(NodeId node) {
     Office* mine = office();
     if (mine == nullptr || mine->confirming.erase(node) == 0) return;
+    mine->missing.erase(node);
     if (mine->settled) {
         write_node_states({node}, "do_dc_join_ack");
         const std::string name = peers.name_of(node);
@@ -241,6 +242,15 @@ void Controller::State::all_joined() {
     for (const auto& [id, peer] : peers.all()) {
         if (peer.active() && peer.expected == membership::Expected::kDown) on_shutdown_request({id, peer.name});
     }
+    Duration grace{0};
+    for (const auto& [id, since] : vanished) {
+        const membership::Peer* peer = peers.find(id);
+        const Duration left = since + kCoreGrace - now.mono;
+        if (peer == nullptr || !peer->member || peer->online || left.count() <= 0) continue;
+        mine.missing.insert(id);
+        grace = std::max(grace, left);
+    }
+    if (!mine.missing.empty()) arm("missing", grace);
     want_plan("all nodes joined");
 }
 

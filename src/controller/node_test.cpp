@@ -211,6 +211,38 @@ TEST(Node, ACoreThatCrashedTakesItsResourcesOverAgain) {
     expect_sound(world);
 }
 
+TEST(Node, ACoreThatCrashedIsNotFencedIfItComesBack) {
+    for (const bool dc : {false, true}) {
+        World world({.nodes = 3, .fencing = true, .resources = kThree, .verbose = verbose()});
+        world.start_all();
+        ASSERT_TRUE(world.run(seconds(5), [&] { return world.count("monitor/10000") >= 3; })) << dump(world);
+        ASSERT_TRUE(world.settle(seconds(5))) << dump(world);
+        const std::string node = dc ? "n1" : "n2";
+        const int starts = world.count(" start ");
+        world.kill_core(node);
+        world.run(milliseconds(500));
+        world.start(node);
+        world.run(seconds(5));
+        ASSERT_TRUE(world.settle(seconds(5))) << dump(world);
+        EXPECT_EQ(world.count("fenced by"), 0) << dump(world);
+        EXPECT_EQ(world.count(" start "), starts) << dump(world);
+        for (const auto* resource : {"a", "b", "c"}) EXPECT_EQ(world.running(resource).size(), 1U) << resource;
+        expect_sound(world);
+    }
+}
+
+TEST(Node, ACoreThatStaysAwayIsFenced) {
+    World world({.nodes = 3, .fencing = true, .resources = kThree, .verbose = verbose()});
+    world.start_all();
+    ASSERT_TRUE(world.run(seconds(5), [&] { return world.count("monitor/10000") >= 3; })) << dump(world);
+    ASSERT_TRUE(world.settle(seconds(5))) << dump(world);
+    world.kill_core("n2");
+    ASSERT_TRUE(world.run(seconds(10), [&] { return world.count("n2 fenced") == 1; })) << dump(world);
+    ASSERT_TRUE(world.settle(seconds(20))) << dump(world);
+    for (const auto* resource : {"a", "b", "c"}) EXPECT_EQ(world.running(resource).size(), 1U) << resource;
+    expect_sound(world);
+}
+
 TEST(Node, ARecoveryDoesNotWaitForAnUnrelatedSlowAction) {
     World world({.nodes = 3, .resources = kThree, .verbose = verbose()});
     for (const auto* node : {"n1", "n2", "n3"}) world.durations[std::string(node) + "/a/start"] = seconds(15);

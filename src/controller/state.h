@@ -47,10 +47,15 @@ struct Office {
     bool replan{};                       ///< something changed while the plan was made
     bool leave_when_done{};              ///< our own do_shutdown was ordered
     std::set<std::string> ordered_down;  ///< nodes that were told to shut down by us
+    std::set<NodeId> missing;            ///< their cores vanished a moment ago and may be back in another: no plan yet
 };
 struct Following {};
 struct Stopping {};
 using Phase = std::variant<Starting, Pending, Electing, Office, Following, Stopping>;
+
+/// A core that crashed is started again at once, and its executor has kept its resources: fencing the node would be
+/// worse than waiting this long, as long as the node itself is a member.
+inline constexpr Duration kCoreGrace = std::chrono::seconds(2);
 
 /// Above every synapse's priority: an event that makes the plan void leaves nothing of it to begin or to wait for.
 inline constexpr int kAbortAll = 1'000'001;
@@ -134,6 +139,8 @@ struct Controller::State {
     void write_node_states(const std::set<NodeId>& nodes, std::string_view why);
     void write_quorum();
     void peer_lost(NodeId node);
+    void declare_lost(NodeId node);
+    void end_grace();
     void want_plan(std::string_view why);
     void plan_if_ready();
     void on_plan(const PlanReady& plan);
@@ -150,6 +157,7 @@ struct Controller::State {
     void read_own_deletions(const xml::Node& patchset);
     void on_record(const xml::Node& record, std::string_view resource, const std::string& node);
     void on_direct_ack(const xml::Node& message);
+    void offer_again(NodeId node);
     void count_failure(const xml::Node& record, std::string_view resource, const std::string& node,
                        const transition::Key& key, bool only_time);
     [[nodiscard]] std::string node_name(std::string_view state_id) const;
@@ -199,6 +207,7 @@ struct Controller::State {
     std::map<wire::ClientId, wire::Client> clients;
     std::map<wire::ClientId, std::string> hellos;  ///< clients that introduced themselves, with the names they gave
     std::set<std::string> fenced_unrecorded;       ///< fenced while there was no DC to record it
+    std::map<NodeId, Instant> vanished;            ///< cores of members that ended without having said so, and when
     std::map<std::string, Throttle> throttles;     ///< by node
     unsigned own_mode = 0;
 

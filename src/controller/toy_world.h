@@ -24,6 +24,7 @@ struct Options {
     Duration detection{1000};  ///< from a node's end to the others' notice
     Duration operation{10};    ///< of agents, unless in World::durations
     Duration fence_time{500};
+    bool real_scheduler = false;  ///< the project's scheduler instead of the toy planner
     bool verbose = false;
 };
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/text.h"
+#include "cib/store.h"
 #include "controller/toy_world.h"
 #include "xml/parse.h"
 #include "xml/write.h"
@@ -162,13 +163,13 @@ void World::gone(const Machine& machine, std::uint32_t pid) {
 
 void World::power_off(const std::string& name) {
     Machine& machine = machines_.at(name);
+    machine.services.clear();  // also of a node whose core has ended while its services run on
+    machine.executor = {};
     if (!machine.power) return;
     note(name + " power off");
     machine.power = false;
     machine.core.reset();
     ++machine.life;
-    machine.services.clear();
-    machine.executor = {};
     machine.groups.clear();
     at(options_.detection, [this, name, pid = machine.pid] {
         on_bus([this, name, pid] {
@@ -366,12 +367,19 @@ void World::perform(Machine& machine, Effect& effect) {
         execute(machine, *order);
     } else if (auto* run = std::get_if<RunScheduler>(&effect)) {
         ++plans;
-        auto made = std::make_shared<scheduler::Plan>();
-        made->graph = plan(*run->input.cib);
-        later(Duration(5), PlanReady{run->token, made, {}, {}});
+        std::shared_ptr<scheduler::Plan> made;
+        std::string fault;
+        if (options_.real_scheduler) {
+            auto planned = scheduler::schedule(run->input);
+            if (planned) made = std::make_shared<scheduler::Plan>(std::move(*planned));
+            if (!planned) fault = planned.error().what;
+        } else {
+            made = std::make_shared<scheduler::Plan>();
+            made->graph = plan(*run->input.cib);
+        }
+        later(Duration(5), PlanReady{run->token, made, fault, {}});
     } else if (auto* write = std::get_if<WriteCib>(&effect)) {
-        xml::Builder disk(*write->cib);
-        machine.disk = disk.build();
+        machine.disk = cib::cib_for_disk(*write->cib);
         later(Duration(2), CibWritten{write->token, {}});
     } else if (auto* agent = std::get_if<RunFenceAgent>(&effect)) {
         run_fence_agent(machine, *agent);

@@ -15,6 +15,9 @@ namespace systole::daemons {
 
 namespace {
 
+/// Events that may wait for the cluster's own processes.
+constexpr std::size_t kPrivilegedQueueMax = 50'000;
+
 executor::ProcessDone done_of(std::uint32_t token, const runtime::ProcessResult& result) {
     using End = runtime::ProcessResult::End;
     executor::ProcessDone done;
@@ -75,7 +78,13 @@ struct ExecutorHost::Impl {
                   .owner = ::geteuid() == 0 ? std::nullopt : std::optional(::geteuid()),
                   .log = log},
                  {.admit = {},
-                  .connected = [this](const wire::Client& client) { feed(wire::ClientConnected{client}); },
+                  .connected =
+                      [this](const wire::Client& client) {
+                          // The core must not be cut off for being slow: it may be told of thousands of results at
+                          // once.
+                          if (client.privileged) server.set_queue_max(client.id, kPrivilegedQueueMax);
+                          feed(wire::ClientConnected{client});
+                      },
                   .request = [this](const wire::ClientRequest& request) { feed(request); },
                   .closed = [this](wire::ClientId client) { feed(wire::ClientClosed{client}); }}) {
         if (const auto adopted = processes.adopt_orphans(); !adopted) {

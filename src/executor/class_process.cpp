@@ -47,7 +47,7 @@ std::optional<Outcome> Core::start_service(Resource& resource, Operation& operat
     return start_lsb(resource, operation, ResourceRun::Step::kServiceScript);
 }
 
-Outcome Core::outcome_of(const Resource& resource, const Operation& operation, const ProcessDone& done) {
+Outcome Core::outcome_of(const Operation& operation, const ProcessDone& done) {
     Outcome outcome;
     outcome.status = done.status;
     outcome.output = printable(done.error.empty() ? done.output : done.error);
@@ -56,20 +56,20 @@ Outcome Core::outcome_of(const Resource& resource, const Operation& operation, c
         outcome.status = ExecStatus::kError;
         outcome.rc = static_cast<int>(ExitCode::kInsufficientPrivileges);
         outcome.reason =
-            fmt::format("{} {} may not be executed", agent_kind(resource.agent.standard), to_string(resource.agent));
+            fmt::format("{} {} may not be executed", agent_kind(operation.agent.standard), to_string(operation.agent));
     } else if (done.status == ExecStatus::kDone) {
-        outcome.rc = resource.agent.standard == "ocf" ? ocf_result(done.exit_code)
-                                                      : lsb_result(operation.action, done.exit_code);
+        outcome.rc = operation.agent.standard == "ocf" ? ocf_result(done.exit_code)
+                                                       : lsb_result(operation.action, done.exit_code);
     } else if (done.status == ExecStatus::kTimeout) {
         outcome.rc = static_cast<int>(ExitCode::kError);
-        outcome.reason = timeout_reason(resource.agent.standard, operation.timeout);
+        outcome.reason = timeout_reason(operation.agent.standard, operation.timeout);
     } else if (done.status == ExecStatus::kNotInstalled) {
         outcome.rc = static_cast<int>(ExitCode::kNotInstalled);
         outcome.reason =
-            fmt::format("{} {} is not installed", agent_kind(resource.agent.standard), to_string(resource.agent));
+            fmt::format("{} {} is not installed", agent_kind(operation.agent.standard), to_string(operation.agent));
     } else {
         outcome.rc = static_cast<int>(ExitCode::kError);
-        outcome.reason = fmt::format("{} {}", agent_kind(resource.agent.standard), done.reason);
+        outcome.reason = fmt::format("{} {}", agent_kind(operation.agent.standard), done.reason);
     }
     return outcome;
 }

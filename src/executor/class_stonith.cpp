@@ -119,10 +119,13 @@ void Core::ask_fencer(Resource& resource, Operation& operation, ResourceRun::Ste
 
 void Core::fencer_answered(Resource& resource, ResourceRun run, const xml::Node* reply) {
     Operation& operation = *resource.active;
+    // A device that was unregistered or replaced meanwhile has no state here any more.
+    DeviceState ignored = DeviceState::kStopped;
+    DeviceState& device = operation.deleted ? ignored : resource.device;
     const bool removal = run.step == ResourceRun::Step::kFenceRemove;
     if (reply == nullptr) {
         // What a fencer was told of devices by this connection ends with it, so there is nothing left to remove.
-        resource.device = removal ? DeviceState::kStopped : DeviceState::kLost;
+        device = removal ? DeviceState::kStopped : DeviceState::kLost;
         return finish(resource, removal ? Outcome{} : failed(std::string(kLost)));
     }
     Outcome outcome = outcome_of_reply(*reply);
@@ -130,13 +133,13 @@ void Core::fencer_answered(Resource& resource, ResourceRun run, const xml::Node*
     const bool ok = outcome.status == ExecStatus::kDone && outcome.rc == 0;
     if (removal) {
         const bool unknown = outcome.status == ExecStatus::kDone && outcome.rc == 7;
-        if (ok || unknown) resource.device = DeviceState::kStopped;
+        if (ok || unknown) device = DeviceState::kStopped;
         return finish(resource, unknown ? Outcome{} : std::move(outcome));
     }
     if (run.step == ResourceRun::Step::kFenceRegister && ok) {
         return ask_fencer(resource, operation, ResourceRun::Step::kFenceMonitor);
     }
-    if (operation.action == "start") resource.device = ok ? DeviceState::kStarted : DeviceState::kStopped;
+    if (operation.action == "start") device = ok ? DeviceState::kStarted : DeviceState::kStopped;
     // An unknown device is not running to a monitor; to a start it is a failure.
     if (operation.action == "start" && outcome.rc == 7) outcome = failed(std::move(outcome.reason));
     finish(resource, std::move(outcome));
@@ -155,12 +158,16 @@ void Core::fencer_timed_out(std::uint32_t token) {
 
 /// Every device that was started is in doubt: its recurring monitors fail at once and probes say so.
 void Core::handle(const FencerLost&) {
-    std::vector<std::string> ids;
-    for (const auto& [id, resource] : resources_) {
-        if (resource.agent.standard == "stonith") ids.push_back(id);
+    std::vector<std::uint32_t> asked;
+    for (const auto& [token, run] : runs_) {
+        const auto* mine = std::get_if<ResourceRun>(&run);
+        if (mine != nullptr &&
+            (mine->step == ResourceRun::Step::kFenceRegister || mine->step == ResourceRun::Step::kFenceMonitor ||
+             mine->step == ResourceRun::Step::kFenceRemove))
+            asked.push_back(token);
     }
-    for (const auto& id : ids) {
-        Resource& resource = resources_.find(id)->second;
+    for (auto& [id, resource] : resources_) {
+        if (resource.agent.standard != "stonith") continue;
         if (resource.device == DeviceState::kStarted) resource.device = DeviceState::kLost;
         for (OperationPtr& operation : resource.sleeping) {
             operation->outcome = failed(std::string(kLost));
@@ -168,13 +175,13 @@ void Core::handle(const FencerLost&) {
             operation->exec_time = operation->queue_time = Duration{0};
             tell(resource, *operation);
         }
-        if (!resource.active) continue;
-        const auto found = runs_.find(resource.active->token);
-        SYSTOLE_ASSERT(found != runs_.end(), "the active operation has a run");
+    }
+    for (const auto token : asked) {
+        const auto found = runs_.find(token);
         const ResourceRun run = std::get<ResourceRun>(found->second);
         runs_.erase(found);
-        effects_.emplace_back(wire::CancelTimer{fmt::format("fencer/{}", resource.active->token)});
-        fencer_answered(resource, run, nullptr);
+        effects_.emplace_back(wire::CancelTimer{fmt::format("fencer/{}", token)});
+        fencer_answered(resources_.find(run.resource)->second, run, nullptr);
     }
 }
 

@@ -114,8 +114,7 @@ private:
     void fencer_answered(Resource& resource, ResourceRun run, const xml::Node* reply);
     void ask_fencer(Resource& resource, Operation& operation, ResourceRun::Step step);
     void fencer_timed_out(std::uint32_t token);
-    [[nodiscard]] static Outcome outcome_of(const Resource& resource, const Operation& operation,
-                                            const ProcessDone& done);
+    [[nodiscard]] static Outcome outcome_of(const Operation& operation, const ProcessDone& done);
 
     // results.cpp: who is told what
     void tell(Resource& resource, Operation& operation);
@@ -126,6 +125,7 @@ private:
     // private_requests.cpp, alerts.cpp
     void run_agent(const Asked& asked);
     void cancel_agent(const Asked& asked);
+    void tell_history(const Asked& asked);
     void start_agent(AgentRun run);
     void agent_done(AgentRun run, ProcessDone done);
     void run_alert(const Asked& asked);

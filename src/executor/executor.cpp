@@ -84,7 +84,7 @@ void Core::handle(const ProcessDone& input) {
                    "a resource stays as long as something runs for it");
     Resource& resource = at->second;
     Operation& operation = *resource.active;
-    if (mine.step == ResourceRun::Step::kServiceScript && !operation.cancelled) {
+    if (mine.step == ResourceRun::Step::kServiceScript && !operation.cancelled && !operation.deleted) {
         if (input.status == ExecStatus::kNotInstalled) {
             resource.service_standard = "systemd";
             if (auto outcome = start_systemd(resource, operation)) finish(resource, std::move(*outcome));
@@ -92,7 +92,7 @@ void Core::handle(const ProcessDone& input) {
         }
         resource.service_standard = "lsb";
     }
-    finish(resource, outcome_of(resource, operation, input));
+    finish(resource, outcome_of(operation, input));
 }
 
 void Core::handle(const FencerReply& input) {
@@ -126,7 +126,7 @@ void Core::handle(const SystemdDone& input) {
     SYSTOLE_ASSERT(at != resources_.end() && at->second.active && at->second.active->serial == mine.serial,
                    "a resource stays as long as its unit is asked about");
     Resource& resource = at->second;
-    if (input.status == ExecStatus::kNotInstalled) resource.service_standard.clear();
+    if (input.status == ExecStatus::kNotInstalled && !resource.active->deleted) resource.service_standard.clear();
     Outcome outcome{input.status, input.exit_code, printable(input.reason), {}};
     if (outcome.status == ExecStatus::kTimeout && outcome.reason.empty()) {
         outcome.reason = timeout_reason("systemd", resource.active->timeout);

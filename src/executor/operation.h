@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -34,6 +35,7 @@ struct Operation {
     bool cancelled{};  ///< while it runs: was killed because somebody cancelled it
     bool deleted{};    ///< its resource was unregistered (or replaced) meanwhile
     std::uint32_t token{};
+    AgentName agent;  ///< that runs or ran it; the resource may have become another one since
     Instant queued_at, started_at;
 
     // Of the last run.
@@ -51,6 +53,9 @@ struct Operation {
 };
 using OperationPtr = std::unique_ptr<Operation>;
 
+/// Results remembered for a resource: far more than the actions that agents have.
+inline constexpr std::size_t kHistoryMax = 100;
+
 /// What is remembered of a fence device, as there is no process to look at.
 enum class DeviceState : std::uint8_t { kStopped, kStarted, kLost };
 
@@ -65,6 +70,8 @@ struct Resource {
     OperationPtr active;
     std::vector<OperationPtr> sleeping;  ///< recurring ones between two runs, in the order in which they came to rest
     DeviceState device = DeviceState::kStopped;
+    /// The last result of each action and interval, as it was told, oldest first; at most kHistoryMax.
+    std::vector<std::pair<std::string, xml::NodePtr>> history;
     std::string service_standard;  ///< what class "service" turned out to be: "lsb", "systemd", or not known yet
 };
 

@@ -96,6 +96,25 @@ void Core::start_agent(AgentRun run) {
     spawn(std::move(agent), std::move(run));
 }
 
+void Core::tell_history(const Asked& asked) {
+    const auto wanted = asked.data == nullptr ? std::string_view{} : asked.data->get("lrmd_rsc_id");
+    if (!wanted.empty() && find_registered(wanted) == nullptr) return answer(asked, -ENODEV);
+    auto reply = make_reply(0, asked.call_id);
+    for (const auto& [id, resource] : resources_) {
+        if (!resource.registered || (!wanted.empty() && id != wanted)) continue;
+        xml::Builder element("lrmd_rsc");
+        element.set("lrmd_rsc_id", id)
+            .set("lrmd_class", resource.agent.standard)
+            .set_unless_empty("lrmd_provider", resource.agent.provider)
+            .set("lrmd_type", resource.agent.type);
+        if (!wanted.empty()) {
+            for (const auto& [key, result] : resource.history) element.add(result);
+        }
+        reply.add(std::move(element));
+    }
+    answer(asked, std::move(reply).build());
+}
+
 void Core::cancel_agent(const Asked& asked) {
     const xml::Node* element = find_element(*asked.input.message, kAgentElement);
     const auto call = element == nullptr ? 0U : number_of(*element, "lrmd_callid");

@@ -41,6 +41,15 @@
 // Cancelling:  <lrmd_command lrmd_op="systole_cancel_agent"><lrmd_calldata><systole_agent lrmd_callid="CALL"/>...
 // kills it with its process tree; reply 0 or -ENODEV; the result then comes with status 1. A client that disconnects
 // gets no results: fence agents it asked for are left to end by themselves, others are killed.
+//
+// What was done here, for a core that was started anew and has to know what its predecessor did:
+//
+//   <lrmd_command lrmd_op="systole_get_history"/>
+//       reply: <lrmd_reply lrmd_rc="0"><lrmd_rsc lrmd_rsc_id lrmd_class lrmd_provider lrmd_type/>...</lrmd_reply>
+//   <lrmd_command lrmd_op="systole_get_history"><lrmd_calldata><lrmd_rsc
+//   lrmd_rsc_id="db"/></lrmd_calldata></lrmd_command>
+//       reply: the same for this resource, with the last result of each action and interval (an lrmd_notify as it was
+//       told, oldest first) as the element's children. Cancelled operations are not results. Unknown: -ENODEV.
 #include <cstddef>
 #include <string_view>
 
@@ -48,6 +57,7 @@ namespace systole::executor {
 
 inline constexpr std::string_view kRunAgent = "systole_run_agent";
 inline constexpr std::string_view kCancelAgent = "systole_cancel_agent";
+inline constexpr std::string_view kGetHistory = "systole_get_history";
 inline constexpr std::string_view kAgentElement = "systole_agent";
 inline constexpr std::string_view kAgentError = "systole_error";
 

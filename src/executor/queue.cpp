@@ -27,6 +27,7 @@ void Core::run_next(Resource& resource) {
         resource.active = std::move(resource.pending.front());
         resource.pending.pop_front();
         Operation& operation = *resource.active;
+        operation.agent = resource.agent;
         operation.started_at = now_.mono;
         operation.queue_time = now_.mono - operation.queued_at;
         operation.run_time = now_.wall;
@@ -125,8 +126,9 @@ bool Core::cancel_operation(Resource& resource, std::string_view action, Duratio
         active->cancelled = true;
         const auto run = runs_.find(active->token);
         SYSTOLE_ASSERT(run != runs_.end(), "the active operation has a run");
-        const bool process = resource.agent.standard == "ocf" || resource.agent.standard == "lsb" ||
-                             (resource.agent.standard == "service" && resource.service_standard != "systemd");
+        const auto& standard = active->agent.standard;
+        const bool process =
+            standard == "ocf" || standard == "lsb" || (standard == "service" && resource.service_standard != "systemd");
         if (process) effects_.emplace_back(Kill{active->token});
         found = true;
     }

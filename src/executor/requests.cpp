@@ -33,6 +33,7 @@ void Core::handle(const wire::ClientRequest& input) {
     if (op == request::kAlert) return run_alert(asked);
     if (op == request::kGetRecurring) return list_recurring(asked);
     if (op == kRunAgent) return run_agent(asked);
+    if (op == kGetHistory) return tell_history(asked);
     if (op == kCancelAgent) return cancel_agent(asked);
     log(wire::Severity::kWarning, fmt::format("Refusing request '{}' of {}: unknown", op, session.name));
     answer(asked, -EOPNOTSUPP);
@@ -106,6 +107,7 @@ void Core::register_resource(const Asked& asked) {
         forget_operations(resource);
         resource.device = DeviceState::kStopped;
         resource.service_standard.clear();
+        resource.history.clear();
     }
     resource.registered = true;
     resource.agent = std::move(agent);

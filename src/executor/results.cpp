@@ -16,6 +16,14 @@ wire::Severity severity_of(const Operation& operation, bool changed) {
     return operation.recurring() && !changed ? wire::Severity::kDebug : wire::Severity::kInfo;
 }
 
+void remember(Resource& resource, const Operation& operation, const xml::NodePtr& message) {
+    const std::string key = fmt::format("{}_{}", operation.action, operation.interval.count());
+    auto& history = resource.history;
+    std::erase_if(history, [&](const auto& entry) { return entry.first == key; });
+    if (history.size() >= kHistoryMax) history.erase(history.begin());
+    history.emplace_back(key, message);
+}
+
 }  // namespace
 
 /// The result goes to everybody who registered (or the originator alone), and is kept for a controller that is away.
@@ -32,13 +40,14 @@ void Core::tell(Resource& resource, Operation& operation) {
         fmt::format("{}: {} ended: {} (rc {}){}{} after {} ms", resource.id, operation.action, describe(outcome.status),
                     outcome.rc, outcome.reason.empty() ? "" : ": ", outcome.reason, operation.exec_time.count()),
         resource.id);
+    const bool deleted = operation.deleted || !resource.registered;
+    const xml::NodePtr message = make_result(resource.id, operation, deleted);
+    if (!cancelled && !deleted) remember(resource, operation, message);
     const bool only_changes = (operation.options & kNotifyChangesOnly) != 0;
     operation.told_rc = outcome.rc;
     operation.told_status = outcome.status;
     if (only_changes && !changed) return;
     operation.told = true;
-    const bool deleted = operation.deleted || !resource.registered;
-    xml::NodePtr message = make_result(resource.id, operation, deleted);
     if (operation.from_controller && !controller_connected()) {
         std::erase_if(kept_, [&](const Kept& other) {
             return operation.recurring() && other.resource == resource.id && other.action == operation.action &&
@@ -49,7 +58,7 @@ void Core::tell(Resource& resource, Operation& operation) {
     if ((operation.options & kNotifyOriginatorOnly) != 0) {
         const auto originator = sessions_.find(operation.client);
         if (originator != sessions_.end() && !originator->second.name.empty()) {
-            effects_.emplace_back(wire::SendEvent{operation.client, std::move(message)});
+            effects_.emplace_back(wire::SendEvent{operation.client, message});
         }
         return;
     }

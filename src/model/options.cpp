@@ -113,7 +113,12 @@ std::optional<Score> Options::score(std::string_view text) const {
     if (same_ignoring_case(text, "red")) return health_red;
     if (same_ignoring_case(text, "yellow")) return health_yellow;
     if (same_ignoring_case(text, "green")) return health_green;
-    return parse_score(text);
+    if (const auto score = parse_score(text)) return score;
+    // What follows a number is ignored ("2.0" is 2).
+    const std::string_view number = trim(text);
+    const std::size_t sign = number.starts_with('-') || number.starts_with('+') ? 1 : 0;
+    const std::size_t end = number.find_first_not_of("0123456789", sign);
+    return parse_score(number.substr(0, end));
 }
 
 Options read_options(rules::NameValues values, std::vector<std::string>& problems) {

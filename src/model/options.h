@@ -23,7 +23,7 @@ struct Options {
     bool fencing_enabled = true;
     bool have_watchdog = false;
     bool concurrent_fencing = true;
-    bool startup_fencing = true;
+    bool startup_fencing = false;  ///< fence nodes that were never seen
     bool stop_all_resources = false;
     bool symmetric = true;
     bool stop_removed_resources = true;

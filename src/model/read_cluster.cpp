@@ -55,6 +55,9 @@ void Reader::read_config() {
            {.first_id = "cib-bootstrap-options"});
     std::vector<std::string> problems;
     c_.options = read_options(std::move(values), problems);
+    if (!c_.options.fencing_enabled || !c_.options.startup_fencing) {
+        c_.warning("Blind faith: not fencing unseen nodes");
+    }
     for (std::string& problem : problems) c_.config_error(std::move(problem));
     c_.have_fencing = c_.options.have_watchdog;
     for (const std::string_view name : {"resources", "rsc_defaults"}) {

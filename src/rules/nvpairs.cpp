@@ -59,6 +59,8 @@ std::vector<const xml::Node*> ordered_sets(const xml::Node& parent, std::string_
         }
         ranked.push_back({set, !first_id.empty() && set->id() == first_id, score});
     }
+    // Of two sets with the same score, the later one wins.
+    std::ranges::reverse(ranked);
     std::ranges::stable_sort(
         ranked, [](const Ranked& a, const Ranked& b) { return a.first != b.first ? a.first : a.score > b.score; });
     std::vector<const xml::Node*> sets;

@@ -74,7 +74,7 @@ bool check_operation(Scheduler& s, Resource& rsc, Node& node, const xml::Node& e
         return true;
     }
     const std::string_view digest_task = task_for_digest(task, interval);
-    switch (model::compare_digests(s.c, rsc, entry, node)) {
+    switch (model::compare_digests(s.c, rsc, entry, node, s.in.sanitized)) {
         case DigestResult::kMatch: return false;
         case DigestResult::kRestart: force_restart(s, rsc, digest_task, interval, node); return true;
         case DigestResult::kUnknown:

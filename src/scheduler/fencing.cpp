@@ -140,7 +140,10 @@ void schedule_fencing_and_shutdowns(Scheduler& s) {
                 if (!concurrent && !fencings.empty()) s.relate(fencings.front(), fencing, rel::kOrdered);
                 fencings.insert(fencings.begin(), fencing);
             }
-        } else if (!node->remote_kind && node->online && node->shutdown) {
+            continue;
+        }
+        if (node->unclean) s.c.config_warning(fmt::format("Node {} is unclean but cannot be fenced", node->name));
+        if (!node->remote_kind && node->online && node->shutdown) {
             Action* down = shutdown_action(s, *node);
             if (node == s.c.dc) {
                 dc_down = down;

@@ -75,7 +75,7 @@ void Summary::line(std::string_view change, const Resource& rsc, const Node* ori
 void Summary::nodes() {
     for (std::size_t i = s_.actions.size(); i-- > 0;) {
         const Action& a = s_.actions[i];
-        if (a.rsc != nullptr || a.is(act::kOptional) || a.node == nullptr) continue;
+        if (a.rsc != nullptr || a.is(act::kOptional) || a.node == nullptr || !a.has_reason) continue;
         std::string task;
         if (a.task == "do_shutdown") {
             task = "Shutdown";
@@ -86,8 +86,7 @@ void Summary::nodes() {
         }
         std::string name = a.node->name;
         if (a.node->is_guest()) name += fmt::format(" (resource: {})", a.node->remote->launcher->id);
-        s_.plan.summary.push_back(
-            {a.has_reason ? fmt::format("{} {} '{}'", task, name, a.reason) : fmt::format("{} {}", task, name)});
+        s_.plan.summary.push_back({fmt::format("{} {} '{}'", task, name, a.reason)});
     }
 }
 

@@ -128,10 +128,8 @@ struct Writer {
             return;
         }
         out += '>';
-        const auto is_character_data = [](const NodePtr& c) {
-            return c->kind() == Kind::kText || c->kind() == Kind::kCData;
-        };
-        const bool mixed = options.text_nodes && std::ranges::any_of(children, is_character_data);
+        const auto is_content = [](const NodePtr& c) { return c->kind() == Kind::kText || c->kind() == Kind::kCData; };
+        const bool mixed = options.text_nodes && std::ranges::any_of(children, is_content);
         if (mixed) {  // blanks would become part of the text
             const WriteOptions flat{.pretty = false, .escaping = options.escaping, .text_nodes = true};
             const Writer inner{out, flat, skip_volatile};

@@ -433,6 +433,8 @@ void keep_first_error(void* user, xmlErrorPtr error) {
     while (words.ends_with('\n')) words.pop_back();
 }
 
+void say_nothing(void*, const char*, ...) {}
+
 Owned<xmlXPathCompExpr> compile_foreign(const std::string& text, std::string& error) {
     const Owned<xmlXPathContext> context(xmlXPathNewContext(nullptr));
     if (!context) return nullptr;
@@ -451,7 +453,10 @@ std::vector<Path> find_foreign(const std::string& text, const Node& root) {
     if (!context) return {};
     context->error = keep_first_error;
     context->userData = &error;
+    // Some of libxml2's complaints pass by the context's handler and would go to standard error.
+    xmlSetGenericErrorFunc(nullptr, say_nothing);
     const Owned<xmlXPathObject> result(xmlXPathCompiledEval(compiled.get(), context.get()));
+    xmlSetGenericErrorFunc(nullptr, nullptr);
     std::vector<Path> found;
     if (!result || result->type != XPATH_NODESET || result->nodesetval == nullptr) return found;
     for (int i = 0; i < result->nodesetval->nodeNr; ++i) {

@@ -122,6 +122,8 @@ def case(rng):
         data = cib(rng)  # the target; made into a patch by crm_diff
         if rng.random() < 0.7:
             data = mutate(rng, before)
+    if op == "replace" and ' id="' not in data.split(">")[0]:
+        user = ""  # the same holds for replacing an element by one with another id
     return before, op, where, options, data, user
 
 
