@@ -69,9 +69,10 @@ Overloaded(F...) -> Overloaded<F...>;
 
 class Pacemakerd {
 public:
-    Pacemakerd(runtime::Loop& loop, runtime::LogSink log, bool local)
+    Pacemakerd(runtime::Loop& loop, runtime::LogSink log, std::vector<std::string> log_files, bool local)
         : loop_(loop),
           log_(std::move(log)),
+          log_files_(std::move(log_files)),
           local_(local),
           supervisor_(config_of_environment(local)),
           timers_(loop, [this](const std::string& name) { feed(wire::TimerFired{name}); }),
@@ -129,7 +130,17 @@ private:
         constexpr mode_t kPrivate = S_IRWXU | S_IRGRP | S_IXGRP;
         for (const std::string& folder : {paths.cib, paths.inputs, paths.cores, paths.blackbox, paths.run})
             if (const auto made = runtime::make_owned_folder(folder, uid, gid, kPrivate); !made) return made;
-        return runtime::make_owned_folder(paths.logs, uid, gid, kPrivate | S_IWGRP);
+        if (const auto made = runtime::make_owned_folder(paths.logs, uid, gid, kPrivate | S_IWGRP); !made) return made;
+        // The core is not root, and writes to the same log.
+        constexpr mode_t kShared = S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP;
+        for (const std::string& file : log_files_) {
+            const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, kShared);
+            if (fd < 0 || (!local_ && ::fchown(fd, uid, gid) != 0) || ::fchmod(fd, kShared) != 0)
+                log_({.severity = wire::Severity::kWarning,
+                      .text = fmt::format("log file {}: {}", file, std::strerror(errno))});
+            if (fd >= 0) ::close(fd);
+        }
+        return {};
     }
 
     void perform(const daemons::SupervisorEffects& effects) {
@@ -222,6 +233,7 @@ private:
 
     runtime::Loop& loop_;
     runtime::LogSink log_;
+    std::vector<std::string> log_files_;
     bool local_;
     daemons::Supervisor supervisor_;
     runtime::Timers timers_;
@@ -244,7 +256,7 @@ int serve(int verbosity) {
     runtime::Loop loop;
     log({.severity = wire::Severity::kNotice,
          .text = fmt::format("Starting Systole 0.1.0 ({} cluster engine)", local ? "local" : "Corosync")});
-    Pacemakerd daemon(loop, log, local);
+    Pacemakerd daemon(loop, log, log_options.files, local);
     const auto stop = [&daemon] { daemon.feed(daemons::StopRequested{}); };
     const runtime::Source terminate = loop.on_signal(SIGTERM, stop);
     const runtime::Source interrupt = loop.on_signal(SIGINT, stop);
@@ -273,12 +285,12 @@ int shut_down() {
                                                                 : ExitCode::kDisconnected);
     }
     const xml::NodePtr request = wire::make_message({.origin = "pacemakerd",
-                                             .type = "pacemakerd",
-                                             .task = "quit",
-                                             .to_system = "pacemakerd",
-                                             .from_system = fmt::format("{}_pacemakerd", getpid()),
-                                             .reference = "quit-pacemakerd-0-0"})
-                             .build();
+                                                     .type = "pacemakerd",
+                                                     .task = "quit",
+                                                     .to_system = "pacemakerd",
+                                                     .from_system = fmt::format("{}_pacemakerd", getpid()),
+                                                     .reference = "quit-pacemakerd-0-0"})
+                                     .build();
     if (const auto acknowledged = client->call(*request); !acknowledged) {
         std::fprintf(stderr, "pacemakerd: %s\n", acknowledged.error().what.c_str());
         return exit_status(ExitCode::kError);

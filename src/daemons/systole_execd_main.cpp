@@ -107,6 +107,7 @@ int serve(const Settings& settings) {
     daemons::ExecutorHostOptions options;
     utsname name{};
     if (::uname(&name) == 0) options.config.node_name = name.nodename;
+    options.config.node_name = variable("SYSTOLE_NODE", options.config.node_name.c_str());  // local cluster engine
     options.config.ocf_root = variable("OCF_ROOT", "/usr/lib/ocf");
     options.config.fence_root = variable("SYSTOLE_FENCE_ROOT", "/usr/sbin");
     options.control_group = runtime::own_control_group();

@@ -1,0 +1,74 @@
+#!/bin/sh
+# A cluster of the local engine from its start to its end: formation, loss of the hub, of a core and of a whole node.
+# usage: local_cluster.sh PROGRAMS      (folder with systole, systole-core, crm_mon ...)
+set -u
+bin=$1
+dir=$(mktemp -d)
+failed=0
+number=0
+
+check() { # WHAT COMMAND...
+    what=$1
+    shift
+    number=$((number + 1))
+    if "$@" >"$dir/out" 2>&1; then
+        echo "ok $number - $what"
+    else
+        echo "not ok $number - $what"
+        sed 's/^/# /' "$dir/out"
+        failed=1
+    fi
+}
+# until COMMAND...: at most ten seconds
+until_true() {
+    tries=0
+    until "$@"; do
+        tries=$((tries + 1))
+        [ $tries -lt 100 ] || return 1
+        sleep 0.1
+    done
+}
+systole() { "$bin/systole" "$@"; }
+on() { systole --node "$1" --dir "$dir/cluster" "$bin/crm_mon" -1; }
+shows() { on "$1" 2>&1 | grep -qE "$2"; }
+running() { systole local status --dir "$dir/cluster"; }
+# the process of a node's daemon: NODE PROGRAM
+process_of() {
+    for proc in /proc/[0-9]*; do
+        [ "$(cat "$proc/comm" 2>/dev/null)" = "$2" ] || continue
+        tr '\0' '\n' <"$proc/environ" 2>/dev/null | grep -qx "SYSTOLE_STATE_DIR=$dir/cluster/$1" && basename "$proc"
+    done
+}
+cleanup() {
+    systole local down --dir "$dir/cluster" >/dev/null 2>&1
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+
+check "status without a cluster is refused" sh -c "! '$bin/systole' local status --dir '$dir/cluster'"
+check "three nodes come up" systole local up --nodes 3 --dir "$dir/cluster"
+check "all are online" until_true shows n3 'Online: \[ n1 n2 n3 \]'
+check "it says that it is local" shows n1 'Stack: local'
+check "another number of nodes is refused" sh -c "! '$bin/systole' local up --nodes 2 --dir '$dir/cluster'"
+
+watcher=$(cat "$dir/cluster/hub.pid")
+hub=$(cat "/proc/$watcher/task/$watcher/children" | cut -d' ' -f1)
+core=$(process_of n1 systole-core)
+check "the hub is killed" kill -9 "$hub"
+sleep 1
+check "it comes back and nobody has left" shows n2 'Online: \[ n1 n2 n3 \]'
+check "n1's core lived through it" kill -0 "$core"
+
+check "n1's core is killed" kill -9 "$core"
+check "it is started again" until_true running
+check "and is a member" until_true shows n2 'Online: \[ n1 n2 n3 \]'
+
+check "n2 loses its power" systole local kill n2 --dir "$dir/cluster"
+check "the others see it" until_true shows n3 'n2.*(UNCLEAN|offline)|OFFLINE: \[ n2 \]'
+check "n2 is started again" systole local start n2 --dir "$dir/cluster"
+check "and joins" until_true shows n1 'Online: \[ n1 n2 n3 \]'
+
+check "all stop in good order" systole local down --dir "$dir/cluster"
+check "nothing is left running" sh -c "! '$bin/systole' local status --dir '$dir/cluster'"
+echo "1..$number"
+exit $failed
