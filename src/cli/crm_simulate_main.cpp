@@ -9,11 +9,11 @@
 #include <filesystem>
 #include <fstream>
 
-#include "cli/cib_source.h"
 #include "cli/command.h"
 #include "cli/live_source.h"
 #include "cli/local_time.h"
 #include "cli/simulated_transition.h"
+#include "cli/status_source.h"
 #include "cli/status_view.h"
 #include "model/operations.h"
 #include "model/read_cluster.h"
@@ -147,7 +147,7 @@ private:
 };
 
 bool Simulation::read_input() {
-    tl::expected<std::unique_ptr<CibSource>, SourceError> source;
+    tl::expected<std::unique_ptr<StatusSource>, SourceError> source;
     const auto file = arguments_.value("xml-file");
     if (arguments_.has("live-check") && !file) {
         source = open_source();
