@@ -9,7 +9,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "cli/status_source.h"
 #include "cli/cib_access.h"
 #include "cli/command.h"
 #include "cli/live_source.h"

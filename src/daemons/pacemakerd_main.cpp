@@ -55,8 +55,9 @@ struct ChildSpec {
     bool as_hacluster;
     bool needs_engine;
 };
-constexpr std::array kChildren{ChildSpec{"systole-core", wire::Service::kCibRo, true, true},
-                               ChildSpec{"systole-execd", wire::Service::kExecutor, false, false}};
+// They are stopped in reverse: a core that leaves in good order needs its executor to stop what runs here.
+constexpr std::array kChildren{ChildSpec{"systole-execd", wire::Service::kExecutor, false, false},
+                               ChildSpec{"systole-core", wire::Service::kCibRo, true, true}};
 
 int exit_status(ExitCode code) { return static_cast<int>(code); }
 

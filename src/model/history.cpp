@@ -25,16 +25,7 @@ void Reader::read_status() {
             }
         } else if (child->is("node_state")) {
             read_node_state(*child);
-            Node* node =
-                child->has("id") && child->has("uname") ? c_.find_node_any(child->id(), child->get("uname")) : nullptr;
-            if (node == nullptr) continue;
-            states.emplace_back(child.get(), node);
-            const xml::Node* lrm = child->child("lrm");
-            const xml::Node* list = lrm == nullptr ? nullptr : lrm->child("lrm_resources");
-            if (list == nullptr) continue;
-            for (const auto& entry : list->children()) {
-                if (entry->is("lrm_resource")) node->history.emplace(entry->id(), entry.get());
-            }
+            if (child->has("id") && child->has("uname")) states.emplace_back(child.get(), nullptr);
         }
     }
 
@@ -48,10 +39,22 @@ void Reader::read_status() {
         }
         return c_.options.fencing_enabled || c_.options.shutdown_lock || node.online;
     };
+    // A guest that is not configured any more becomes known when its connection's history is read.
+    const auto identify = [&](const xml::Node& state) {
+        Node* node = c_.find_node_any(state.id(), state.get("uname"));
+        const xml::Node* lrm = state.child("lrm");
+        const xml::Node* list = lrm == nullptr || node == nullptr ? nullptr : lrm->child("lrm_resources");
+        if (list == nullptr) return node;
+        for (const auto& entry : list->children()) {
+            if (entry->is("lrm_resource")) node->history.emplace(entry->id(), entry.get());
+        }
+        return node;
+    };
     const auto read_all = [&](bool whatever) {
         bool found = false;
-        for (const auto& [state, node] : states) {
-            if (node->unpacked || (!whatever && !ready(*node))) continue;
+        for (auto& [state, node] : states) {
+            if (node == nullptr) node = identify(*state);
+            if (node == nullptr || node->unpacked || (!whatever && !ready(*node))) continue;
             if (node->remote_kind) {
                 determine_remote_online(*node);
                 read_remote_attributes(*state, *node);

@@ -205,7 +205,7 @@ bool Reader::online_with_fencing(const xml::Node& state, Node& node) {
         fence_node(c_, node, "peer has not been seen by the cluster", false);
         return false;
     }
-    if (join == "nack") {
+    if (join == "banned") {
         fence_node(c_, node, "peer failed Pacemaker membership criteria", false);
     } else if (termination_requested(node)) {
         if (member <= 0 && online <= 0 && join == "down") return false;

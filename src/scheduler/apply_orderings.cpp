@@ -82,7 +82,7 @@ Action& end_of(Scheduler& s, Action& action) {
     const std::string_view done = completed(action.key_task);
     const bool is_done = uncompleted(action.key_task) != action.key_task;
     if (done == action.key_task && !is_done) return action;
-    Action* end = rsc->notify && (rsc->is_clone() || rsc->is_bundled())
+    Action* end = rsc->notify && (rsc->is_clone() || rsc->is_bundle() || rsc->is_bundled())
                       ? s.find_key(*rsc, fmt::format("confirmed-post_notify_{}", done))
                       : s.find_key(*rsc, done);
     return end == nullptr ? action : *end;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "model/digest.h"
 #include "model/failcount.h"
@@ -140,6 +141,11 @@ void schedule_cleanup(Scheduler& s, Resource& rsc, Node& node, bool optional) {
 }
 
 void handle_config_changes(Scheduler& s) {
+    // What a history is left of may have the id of a group or clone that is configured now.
+    std::map<std::string_view, std::vector<Resource*>> removed;
+    for (Resource* rsc : s.c.resources) {
+        if (rsc->removed && rsc->is_primitive()) removed[rsc->id].push_back(rsc);
+    }
     for (Node* node : s.c.nodes) {
         if (!node->maintenance && !s.available(node)) continue;
         if (node->state == nullptr) continue;
@@ -157,6 +163,11 @@ void handle_config_changes(Scheduler& s) {
             if (const auto it = s.c.resources_by_history_id.find(id); it != s.c.resources_by_history_id.end()) {
                 for (Resource* r : it->second) {
                     if (r->history_id == id && std::ranges::find(matching, r) == matching.end()) matching.push_back(r);
+                }
+            }
+            if (const auto it = removed.find(id); it != removed.end()) {
+                for (Resource* r : it->second) {
+                    if (std::ranges::find(matching, r) == matching.end()) matching.push_back(r);
                 }
             }
             std::ranges::sort(matching, std::ranges::greater{}, &Resource::index);

@@ -1,0 +1,103 @@
+#include "scheduler/schedule.h"
+
+#include <fmt/format.h>
+
+#include "xml/parse.h"
+#include "xml/write.h"
+
+namespace systole::scheduler {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr std::string_view kDummies = R"(
+    <primitive id='a' class='ocf' provider='pacemaker' type='Dummy'/>
+    <primitive id='b' class='ocf' provider='pacemaker' type='Dummy'/>)";
+
+struct World {
+    std::string_view options, resources = kDummies, constraints;
+    std::string_view history1;  ///< lrm_resource elements of n1
+};
+
+Plan planned(const World& world) {
+    const std::string node =
+        "<node_state id='{0}' uname='n{0}' in_ccm='true' crmd='online' join='member' expected='member'>"
+        "<lrm id='{0}'><lrm_resources>{1}</lrm_resources></lrm></node_state>";
+    const std::string text = fmt::format(
+        "<cib have-quorum='1' crm_feature_set='3.20.0'><configuration><crm_config><cluster_property_set id='o'>"
+        "<nvpair id='o-f' name='fencing-enabled' value='false'/>{}</cluster_property_set></crm_config>"
+        "<nodes><node id='1' uname='n1'/><node id='2' uname='n2'/></nodes><resources>{}</resources>"
+        "<constraints>{}</constraints></configuration><status>{}{}</status></cib>",
+        world.options, world.resources, world.constraints, fmt::format(fmt::runtime(node), 1, world.history1),
+        fmt::format(fmt::runtime(node), 2, ""));
+    auto cib = xml::parse(text);
+    EXPECT_TRUE(cib) << text;
+    auto plan = schedule({.cib = *cib, .now = rules::DateTime{WallTime{1'700'000'000}, 0}});
+    EXPECT_TRUE(plan);
+    return std::move(*plan);
+}
+
+/// The lines, with columns closed up.
+std::vector<std::string> summary_of(const Plan& plan) {
+    std::vector<std::string> lines;
+    for (const SummaryLine& line : plan.summary) {
+        std::string text;
+        for (const char c : line.text) {
+            if (c != ' ' || text.empty() || text.back() != ' ') text += c;
+        }
+        lines.push_back(text);
+    }
+    return lines;
+}
+
+/// "key on node" of what the graph has to do, in its order.
+std::vector<std::string> operations_of(const Plan& plan) {
+    std::vector<std::string> operations;
+    for (const auto& synapse : plan.graph->children()) {
+        for (const auto& op : synapse->child("action_set")->children()) {
+            operations.push_back(fmt::format("{} on {}", op->get("operation_key"), op->get("on_node")));
+        }
+    }
+    return operations;
+}
+
+constexpr std::string_view kRunning = R"(<lrm_resource id='a' class='ocf' provider='pacemaker' type='Dummy'>
+    <lrm_rsc_op id='a_last_0' operation='start' operation_key='a_start_0' call-id='5' rc-code='0' op-status='0'
+      interval='0' transition-magic='0:0;1:1:0:x' transition-key='1:1:0:x' last-rc-change='1'/></lrm_resource>)";
+
+TEST(Schedule, SpreadsResourcesOverNodes) {
+    const Plan plan = planned({});
+    EXPECT_THAT(summary_of(plan), ElementsAre("Start a ( n1 )", "Start b ( n2 )"));
+    EXPECT_THAT(operations_of(plan),
+                testing::UnorderedElementsAre("a_monitor_0 on n1", "a_monitor_0 on n2", "b_monitor_0 on n1",
+                                              "b_monitor_0 on n2", "a_start_0 on n1", "b_start_0 on n2"));
+    EXPECT_FALSE(plan.config_errors);
+}
+
+TEST(Schedule, TheSameInputGivesTheSameGraph) {
+    EXPECT_EQ(xml::write(*planned({}).graph), xml::write(*planned({}).graph));
+}
+
+TEST(Schedule, ColocatedResourcesGoTogether) {
+    const Plan plan = planned({.constraints = "<rsc_colocation id='c' rsc='a' with-rsc='b' score='INFINITY'/>"
+                                              "<rsc_location id='l' rsc='b' node='n2' score='10'/>"});
+    EXPECT_THAT(summary_of(plan), ElementsAre("Start a ( n2 )", "Start b ( n2 )"));
+}
+
+TEST(Schedule, ABannedResourceMoves) {
+    const Plan plan = planned({.constraints = "<rsc_location id='l' rsc='a' node='n1' score='-INFINITY'/>"
+                                              "<rsc_location id='m' rsc='b' node='n1' score='10'/>",
+                               .history1 = kRunning});
+    EXPECT_THAT(summary_of(plan), ElementsAre("Move a ( n1 -> n2 )", "Start b ( n1 )"));
+}
+
+TEST(Schedule, StandbyStopsNothingElsewhere) {
+    const Plan plan =
+        planned({.options = "<nvpair id='o-s' name='stop-all-resources' value='true'/>", .history1 = kRunning});
+    EXPECT_THAT(summary_of(plan), ElementsAre("Stop a ( n1 ) due to node availability"));
+}
+
+TEST(Schedule, RefusesWhatIsNoCib) { EXPECT_FALSE(schedule({.cib = *xml::parse("<status/>"), .now = {}})); }
+
+}  // namespace
+}  // namespace systole::scheduler
