@@ -124,9 +124,6 @@ CibCall modify(xml::Builder&& element) {
             .options = cib::option::kSyncCall};
 }
 
-// The reference writes the element anew, which counts as a change even where nothing differs.
-CibCall counted() { return {.op = cib::Op::kBump, .options = cib::option::kSyncCall}; }
-
 }  // namespace
 
 ExitCode get_setting(Output& output, Cluster& cluster, Resource& resource, const SettingRequest& request) {
@@ -228,11 +225,6 @@ ExitCode delete_setting(Output& output, CibAccess& access, const Cluster& cluste
     if (request.kind == Kind::kElement) {
         const xml::Node* element = element_of(cluster, resource);
         if (element == nullptr) return ExitCode::kNoSuchObject;
-        if (!element->has(request.name)) {
-            const ExitCode code = finish(output, access.call(counted()));
-            if (code == ExitCode::kOk) output.line(fmt::format("Deleted attribute: {}", request.name));
-            return code;
-        }
         xml::Builder without(*element);
         without.unset(request.name);
         const ExitCode code = finish(output, access.call({.op = cib::Op::kReplace,

@@ -108,7 +108,14 @@ void SimulatedCib::index_nodes() {
 }
 
 xml::NodePtr SimulatedCib::build() const {
-    return with_section(cib_, "status", [&](const xml::NodePtr&) { return frozen(*status_); });
+    xml::NodePtr cib = with_section(cib_, "status", [&](const xml::NodePtr&) { return frozen(*status_); });
+    if (config_changes_ == 0 && status_changes_ == 0) return cib;
+    // The result may be stored: its version tells what a CIB manager would have counted.
+    xml::Builder counted(*cib);
+    const auto number = [&cib](const char* name) { return parse_integer(cib->get(name)).value_or(0); };
+    if (config_changes_ > 0) counted.set("epoch", number("epoch") + config_changes_);
+    counted.set("num_updates", (config_changes_ > 0 ? 0 : number("num_updates")) + status_changes_);
+    return std::move(counted).build();
 }
 
 void SimulatedCib::set_quorum(std::string_view value) {
@@ -160,6 +167,8 @@ void SimulatedCib::add_node_entry(std::string_view name) {
             for (const auto& node : nodes->children()) {
                 if (node->is("node") && node->get("uname") == name) return nodes;
             }
+            ++config_changes_;
+            status_changes_ = 0;
             xml::Builder changed(*nodes), node("node");
             node.set("id", name).set("uname", name);
             changed.add(std::move(node).build());
@@ -190,6 +199,7 @@ StatusElement& SimulatedCib::node_state(std::string_view name, std::string_view 
         state = status_->children.back().get();
         state->name = "node_state";
         state->set("id", found);
+        ++status_changes_;
     }
     state->set("uname", name);
     states_.emplace(to_lower(name), state);
@@ -198,6 +208,7 @@ StatusElement& SimulatedCib::node_state(std::string_view name, std::string_view 
 
 StatusElement& SimulatedCib::set_membership(std::string_view node, bool up) {
     StatusElement& state = node_state(node);
+    ++status_changes_;
     state.set("in_ccm", up ? "true" : "false").set("crmd", up ? "online" : "offline");
     state.set("join", up ? "member" : "down").set("expected", up ? "member" : "down");
     state.set("crm-debug-origin", "crm_simulate");
@@ -230,6 +241,7 @@ StatusElement& SimulatedCib::resource_history(StatusElement& node, std::string_v
 }
 
 void SimulatedCib::add_result(StatusElement& history, std::string_view node, const OperationResult& result) {
+    ++status_changes_;
     std::string task = result.task;
     if (task == "reload" || task == "reload-agent") task = "start";
     long long call_id = 0;

@@ -77,6 +77,8 @@ private:
     std::unique_ptr<StatusElement> status_;
     std::unordered_map<std::string, StatusElement*> states_;  ///< by name, lower case
     WallTime real_time_;
+    int config_changes_ = 0;  ///< what epoch grows by
+    int status_changes_ = 0;  ///< since the last of these: what num_updates grows to
 };
 
 }  // namespace systole::cli
