@@ -50,6 +50,8 @@ void Reader::read_status() {
         }
         return node;
     };
+    // Migrations compare histories of different nodes: all of them have to be known first.
+    for (auto& [state, node] : states) node = identify(*state);
     const auto read_all = [&](bool whatever) {
         bool found = false;
         for (auto& [state, node] : states) {

@@ -340,7 +340,7 @@ void Scheduler::take_requests() {
                 case Kind::kForgetStops:
                     for (Action* a : find_actions(*r.resource, "stop", Duration{0}, r.node)) a->set(act::kOptional);
                     break;
-                case Kind::kFence: fence_action(*r.node, {}, false, &r.reason, r.priority_delay); break;
+                case Kind::kFence: fence_action(*r.node, {}, true, &r.reason, r.priority_delay); break;
                 case Kind::kClearFailCount: {
                     Action* clear = clear_fail_count(*r.resource, *r.node);
                     if (r.after_fencing) {
