@@ -172,11 +172,16 @@ Changed update_group(Scheduler& s, Action& first, Action& then, const Node* node
     return changed;
 }
 
+/// Of the action itself or of notifications about it.
+bool is_about(const Action& action, std::string_view task) {
+    return action.key_task == task || action.key_task.ends_with(fmt::format("_{}", task));
+}
+
 bool can_interleave(const Action& first, const Action& then) {
     if (first.rsc == nullptr || then.rsc == nullptr || first.rsc == then.rsc) return false;
     if (!is_collective(*first.rsc) || !is_collective(*then.rsc)) return false;
     // Of two stops, what is stopped first is what was started last.
-    const bool down = then.key_task == "stop" || then.key_task == "demote";
+    const bool down = is_about(then, "stop") || is_about(then, "demote");
     return (down ? first.rsc : then.rsc)->meta_true("interleave");
 }
 
@@ -194,7 +199,7 @@ Action* interleaved_action(Scheduler& s, const Action& action, Resource& instanc
 Changed update_interleaved(Scheduler& s, Action& first, Action& then, const Node* node, const Update& u) {
     Changed changed;
     const std::string first_task(instance_task(first));
-    const bool current = first.key_task == "stopped" || first.key_task == "demoted";
+    const bool current = is_about(first, "stopped") || is_about(first, "demoted");
     for (Resource* then_instance : instances_of(*then.rsc)) {
         Resource* first_instance = compatible_instance(s, *then_instance, *first.rsc, Role::kUnknown, current);
         if (first_instance == nullptr) {
@@ -513,9 +518,11 @@ void apply_orderings(Scheduler& s) {
     for (std::size_t i = s.actions.size(); i-- > 0;) block_colocation_dependents(s, s.actions[i]);
     order_probes(s);
     for (std::size_t i = s.actions.size(); i-- > 0;) update_action(s, s.actions[i]);
-    for (Action& action : s.actions) {
-        for (Relation& input : action.before) {
-            if (is_invalid(action, input)) input.flags = rel::kNone;
+    // Where relations make a circle, the newest one gives way.
+    for (std::size_t i = s.actions.size(); i-- > 0;) {
+        Action& action = s.actions[i];
+        for (std::size_t j = action.before.size(); j-- > 0;) {
+            if (is_invalid(action, action.before[j])) action.before[j].flags = rel::kNone;
         }
     }
 }
