@@ -67,26 +67,19 @@ Result<Effects> Runner::start(Instant now, const xml::Node& element) {
         missing_.push_back(graph_->synapses[i].inputs.size());
         if (missing_.back() == 0) ready_.emplace(-graph_->synapses[i].priority, i);
     }
-    adopt();
     advance(now, effects);
     return effects;
 }
 
-void Runner::adopt() {
-    if (flights_.empty()) return;
-    std::multimap<std::string_view, ActionIndex> by_key;
-    for (ActionIndex i = 0; i < graph_->actions.size(); ++i)
-        if (graph_->actions[i].kind != ActionKind::kPseudo) by_key.emplace(graph_->actions[i].key, i);
+bool Runner::adopt(ActionIndex index) {
+    const Action& wanted = graph_->actions[index];
     for (auto& [id, flight] : flights_) {
-        const auto [begin, end] = by_key.equal_range(flight.what.action.key);
-        const auto found = std::find_if(begin, end, [&](const auto& entry) {
-            return states_[entry.second] == State::kWaiting &&
-                   same_work(graph_->actions[entry.second], flight.what.action);
-        });
-        if (found == end) continue;
-        flight.action = found->second;
-        states_[found->second] = State::kInFlight;
+        if (flight.action || !same_work(wanted, flight.what.action)) continue;
+        flight.action = index;
+        states_[index] = State::kInFlight;
+        return true;
     }
+    return false;
 }
 
 bool Runner::room_in_batch() const {
@@ -176,11 +169,12 @@ void Runner::advance(Instant now, Effects& effects) {
                 const Action& action = graph_->actions[index];
                 const bool given_up =
                     abort_priority_ && action.kind != ActionKind::kPseudo && synapse.priority < *abort_priority_;
-                if (given_up || !may_begin(action)) {
+                const bool adopted = !given_up && action.kind != ActionKind::kPseudo && adopt(index);
+                if (given_up || (!adopted && !may_begin(action))) {
                     all_begun = false;
                     continue;
                 }
-                begin(now, index, effects);
+                if (!adopted) begin(now, index, effects);
                 begun_any = true;
             }
             progress = progress || begun_any;

@@ -135,7 +135,9 @@ private:
     void raise_abort(int priority, std::string_view reason);
     [[nodiscard]] bool may_begin(const Action& action) const;
     [[nodiscard]] bool room_in_batch() const;
-    void adopt();
+    /// Takes over a former graph's run of the same work. Only when its turn has come: what the new graph wants done
+    /// before (a stop of the same resource, say) would else be undone by a run that began earlier.
+    bool adopt(ActionIndex index);
     void take_off(ActionIndex index, const Key& key, Instant now, Effects& effects);
     std::optional<ActionIndex> land(std::map<FlightId, Flight>::iterator flight, Effects& effects);
     void settle(Effects& effects);

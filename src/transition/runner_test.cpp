@@ -150,6 +150,18 @@ TEST(Runner, ANewGraphAdoptsTheSameActionInFlightAndRunsTheUnrelatedAtOnce) {
     EXPECT_EQ(b.result(2, 8), "complete ");
 }
 
+// Seen in a cluster: the old start would have confirmed the new one, then the stop ran, and nothing was left to start
+// it.
+TEST(Runner, AStartInFlightDoesNotStandForAStartThatComesAfterAStop) {
+    Bench b;
+    b.start(graph_of(1, {"1 start db n2"}));
+    (void)b.runner.abort(b.now, 1'000'000, "n1 is back");
+    EXPECT_EQ(b.start(graph_of(2, {"1 stop db n1", "2 stop db n2", "3 start db n2 after=1,2"})), "");
+    EXPECT_EQ(b.result(1, 1, 0, Match::kInFlight), "run db_stop_0@n1 run db_stop_0@n2 ");
+    EXPECT_EQ(b.result(2, 1), "");
+    EXPECT_EQ(b.result(2, 2), "run db_start_0@n2 ");
+}
+
 TEST(Runner, AnotherActionOfAResourceWaitsForTheOneInFlight) {
     Bench b;
     b.start(graph_of(1, {"1 start db n1"}));
