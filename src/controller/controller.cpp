@@ -170,12 +170,7 @@ std::string Controller::State::state_name() const {
     return std::visit(Names{}, phase);
 }
 
-bool Controller::State::times_as_epoch() const {
-    // What the DC writes is what everybody writes; a 2.1.5 DC knows booleans only.
-    const std::string_view version =
-        office() != nullptr ? wire::kFeatureSet : std::string_view(member.dc_feature_set());
-    return version.empty() || wire::compare_versions(version, "3.18.0") >= 0;
-}
+bool Controller::State::times_as_epoch() const { return config.node_state_times; }
 
 // ---- Inputs ---------------------------------------------------------------------------------------------------------
 

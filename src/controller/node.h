@@ -36,6 +36,9 @@ struct NodeConfig {
     std::uint32_t pid{};
     unsigned cpu_count = 1;   ///< for the default of node-action-limit
     std::string start_state;  ///< PCMK_node_start_state: "", "online" or "standby"
+    /// Writes into node_state since when a node is a member, and not just that it is. Pacemaker 2.1.7 and later reads
+    /// either; the status libraries before that (Debian 12's crm_mon and sbd) take every node for unclean then.
+    bool node_state_times = false;
     bool have_watchdog = false;
     Duration watchdog_timeout{0};  ///< SBD_WATCHDOG_TIMEOUT
     /// Schemas for the CIB manager, outliving the node; null: nothing is validated and nothing can be upgraded.
