@@ -12,7 +12,8 @@ namespace {
 
 class LiveCib : public CibAccess {
 public:
-    LiveCib(runtime::IpcClient connection, std::string name) : connection_(std::move(connection)), name_(std::move(name)) {}
+    LiveCib(runtime::IpcClient connection, std::string name)
+        : connection_(std::move(connection)), name_(std::move(name)) {}
 
     Result<CibReply> call(const CibCall& call) override {
         const std::uint32_t options = call.options | cib::option::kSyncCall;
@@ -41,7 +42,8 @@ Result<std::unique_ptr<CibAccess>> open_live_cib(CibLog /*log*/) {
     const std::string name = program_invocation_short_name;
     xml::Builder hello("cib_command");
     hello.set("cib_op", "register").set("cib_clientname", name);
-    if (auto answer = connection->call(*std::move(hello).build()); !answer) return tl::unexpected(std::move(answer.error()));
+    if (auto answer = connection->call(*std::move(hello).build()); !answer)
+        return tl::unexpected(std::move(answer.error()));
     return std::make_unique<LiveCib>(std::move(*connection), name);
 }
 
