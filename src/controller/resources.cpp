@@ -44,6 +44,15 @@ ResourceIdentity identity_of(const xml::Node& op) {
 
 bool is_ordinary_user(std::string_view user) { return !user.empty() && user != "root" && user != "hacluster"; }
 
+/// What an action or a result event says it was given.
+std::map<std::string, std::string> parameters_in(const xml::Node& holder) {
+    std::map<std::string, std::string> parameters;
+    if (const xml::Node* attributes = holder.child("attributes"); attributes != nullptr)
+        for (const xml::Attribute& attribute : attributes->attributes())
+            parameters.emplace(attribute.name.view(), attribute.value.view());
+    return parameters;
+}
+
 std::string_view meta_of(const std::map<std::string, std::string>& parameters, std::string_view name) {
     const auto it = parameters.find(std::string(kMeta) + std::string(name));
     return it == parameters.end() ? std::string_view{} : std::string_view(it->second);
@@ -407,10 +416,7 @@ Resources::Step Resources::fail(const Now& now, const xml::NodePtr& op, const Re
     operation.resource = identity;
     operation.action = "asyncmon";
     operation.transition_key = op->get("transition-key");
-    if (const xml::Node* attributes = op->child("attributes"); attributes != nullptr) {
-        for (const xml::Attribute& attribute : attributes->attributes())
-            operation.parameters.emplace(attribute.name.view(), attribute.value.view());
-    }
+    operation.parameters = parameters_in(*op);
     OperationResult result{.action = "asyncmon",
                            .call_id = 0,
                            .status = ExecStatus::kDone,
@@ -575,6 +581,9 @@ Resources::Step Resources::on_event(const Now& now, const xml::Node& event) {
             if (operation.cancel_wanted) erase_record(operation, step);
             return step;
         }
+        // One that ran before this process was started is known by name only; a record without its parameters would
+        // look like a changed definition, and the scheduler would forget the failure.
+        if (it->second.parameters.empty()) it->second.parameters = parameters_in(event);
         result.parameters = it->second.parameters;
         result.transition_key = it->second.transition_key;
         finish(now, it->second, std::move(result), step);
@@ -600,10 +609,7 @@ Resources::Step Resources::on_event(const Now& now, const xml::Node& event) {
     operation.resource = resource->second.identity;
     operation.action = action;
     operation.transition_key = result.transition_key;
-    if (const xml::Node* attributes = event.child("attributes"); attributes != nullptr) {
-        for (const xml::Attribute& attribute : attributes->attributes())
-            operation.parameters.emplace(attribute.name.view(), attribute.value.view());
-    }
+    operation.parameters = parameters_in(event);
     result.parameters = operation.parameters;
     finish(now, std::move(operation), std::move(result), step);
     return step;

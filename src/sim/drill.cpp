@@ -11,6 +11,8 @@
 namespace systole::sim {
 namespace {
 
+constexpr std::string_view kStandby = "standby for a while";
+
 /// One fault: its name in reports, and what it does.
 struct Fault {
     std::string_view name;
@@ -51,7 +53,9 @@ void cut_off(World& world, const std::vector<NodeId>& side) {
     }
 }
 
-void set_node_attribute(World& world, Random& random, NodeId node, std::string_view attribute, std::string_view value) {
+void set_node_attribute(
+    World& world, Random& random, NodeId node, std::string_view attribute, std::string_view value,
+    World::Answer answer = [](int, const xml::NodePtr&) {}) {
     const std::string id = std::to_string(node.value);
     xml::Builder pair("nvpair");
     pair.set("id", fmt::format("nodes-{}-{}", id, attribute)).set("name", attribute).set("value", value);
@@ -62,7 +66,7 @@ void set_node_attribute(World& world, Random& random, NodeId node, std::string_v
     world.note("", fmt::format("administrator: {} of {} = {}", attribute, world.name(node), value));
     world.cib_request(any_node(world, random),
                       cib::make_request(cib::Op::kModify, "nodes", std::move(element).build(), cib::option::kCanCreate),
-                      [](int, const xml::NodePtr&) {});
+                      std::move(answer));
 }
 
 const std::vector<Fault>& faults() {
@@ -136,7 +140,7 @@ const std::vector<Fault>& faults() {
              w.set_fencing_fault(static_cast<int>(r.between(1, 3)));
              w.power_off(any_node(w, r), "fault");
          }},
-        {"standby for a while",
+        {kStandby,
          [](World& w, Random& r, const Promises&) {
              const NodeId node = any_node(w, r);
              set_node_attribute(w, r, node, "standby", "on");
@@ -257,7 +261,16 @@ DrillResult run_drill(const DrillOptions& options, std::uint64_t seed) {
         // Looked at often, so that a run ends when the cluster has settled and not at the bound.
         const Instant bound = world.now() + options.settle_time;
         std::vector<std::string> wrong;
+        // The administrator whose command was lost with the node that it went to repeats it until it is answered.
+        std::set<NodeId> in_doubt;
+        if (result.faults.contains(std::string(kStandby)))
+            for (const NodeId node : world.nodes()) in_doubt.insert(node);
         do {
+            for (const NodeId node : std::set(in_doubt))
+                set_node_attribute(world, random, node, "standby", "off",
+                                   [&in_doubt, node](int rc, const xml::NodePtr&) {
+                                       if (rc == 0) in_doubt.erase(node);
+                                   });
             world.run_for(Duration{5'000});
             wrong = check_settled(world, promises);
         } while (!wrong.empty() && world.violations().empty() && world.now() < bound);

@@ -248,7 +248,10 @@ Runner::Answer Runner::on_result(Instant now, const Key& key, std::string_view n
         answer.match = ok || can_fail ? Match::kConfirmed : Match::kFailed;
         confirm(*index, ok, why);
     } else {
+        // The present graph was made without knowing how this would end, and what it still has for the resource may
+        // contradict it (a start elsewhere after this start). Nothing more is begun: the next plan knows.
         answer.match = Match::kInFlight;
+        if (!over_) raise_abort(Score::kInfinity + 1, why);
     }
     advance(now, answer.effects);
     return answer;

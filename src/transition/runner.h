@@ -66,7 +66,7 @@ using Effects = std::vector<Effect>;
 enum class Match : std::uint8_t {
     kConfirmed,  ///< of the current graph, as wanted
     kFailed,     ///< of the current graph, not as wanted: the transition was aborted (unless the action can fail)
-    kInFlight,   ///< of a former graph's action that was in flight and not adopted: a new plan is wanted
+    kInFlight,   ///< of a former graph's action that was in flight and not adopted: the transition was aborted
     kStale,      ///< of a former graph of ours, nobody waits for it: a new plan is wanted
     kForeign,    ///< another transition engine's: a new plan is wanted
     kOutside,    ///< asked for by a person or a tool (transition -1): a new plan is wanted
