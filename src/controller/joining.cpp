@@ -126,6 +126,9 @@ void Controller::State::advance_join() {
         if (best != self.id) {
             request.set("cib_host", peers.name_of(best));
             log(wire::Severity::kNotice, fmt::format("{} has the newest CIB: taking it over", peers.name_of(best)));
+            // It replaces the status section too, and nothing in it says what runs on those who are here already.
+            mine->history_replaced = std::ranges::any_of(
+                peers.active(), [&](NodeId node) { return std::ranges::find(joiners, node) == joiners.end(); });
         }
         cib_call(std::move(request).build(), CibWait{CibReason::kSynced, {}, {}});
         arm("sync", std::chrono::seconds(60));
@@ -143,6 +146,11 @@ void Controller::State::synced(int rc) {
     disarm("sync");
     if (rc != 0) {
         log(wire::Severity::kError, fmt::format("the CIB could not be synchronized ({}): starting the join again", rc));
+        begin_integration();
+        return;
+    }
+    if (std::exchange(mine->history_replaced, false)) {
+        log(wire::Severity::kNotice, "the status was replaced with the CIB: everybody joins again");
         begin_integration();
         return;
     }

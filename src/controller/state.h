@@ -40,13 +40,14 @@ struct Electing {
 enum class DcStep : std::uint8_t { kIntegration, kFinalizing, kIdle, kPlanning, kRunning };
 struct Office {
     DcStep step = DcStep::kIntegration;
-    bool syncing{};               ///< a cib_sync is under way
-    std::set<NodeId> confirming;  ///< their histories are on the way into the CIB
-    bool settled{};               ///< the first round of joins is over: plans may be made
-    std::uint32_t plan_token{};   ///< of the plan under way
-    bool replan{};                ///< something changed while the plan was made
-    bool leave_when_done{};       ///< our own do_shutdown was ordered
-    std::set<NodeId> missing;     ///< their cores vanished a moment ago and may be back in another: no plan yet
+    bool syncing{};                 ///< a cib_sync is under way
+    bool history_replaced = false;  ///< by a joiner's newer CIB: everybody has to tell again what runs there
+    std::set<NodeId> confirming;    ///< their histories are on the way into the CIB
+    bool settled{};                 ///< the first round of joins is over: plans may be made
+    std::uint32_t plan_token{};     ///< of the plan under way
+    bool replan{};                  ///< something changed while the plan was made
+    bool leave_when_done{};         ///< our own do_shutdown was ordered
+    std::set<NodeId> missing;       ///< their cores vanished a moment ago and may be back in another: no plan yet
 };
 struct Following {};
 struct Stopping {};
