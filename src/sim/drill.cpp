@@ -158,7 +158,6 @@ const std::vector<std::pair<std::string, Sabotage>>& sabotage_names() {
     static const std::vector<std::pair<std::string, Sabotage>> kNames{
         {"none", Sabotage::kNone},
         {"fencing-claims-success", Sabotage::kFencingClaimsSuccess},
-        {"late-results", Sabotage::kLateResults},
         {"lost-attributes", Sabotage::kLostAttributes},
         {"member-never-leaves", Sabotage::kMemberNeverLeaves},
         {"unordered-messages", Sabotage::kUnorderedMessages},

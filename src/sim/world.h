@@ -29,7 +29,6 @@ namespace systole::sim {
 enum class Sabotage : std::uint8_t {
     kNone,
     kFencingClaimsSuccess,  ///< the device says "off" but the machine runs on: a takeover without proof
-    kLateResults,           ///< results of a killed executor's operations are delivered after its restart
     kLostAttributes,        ///< one attribute message in a hundred vanishes on one node only
     kMemberNeverLeaves,     ///< groups are not told that a process died
     kUnorderedMessages,     ///< one message in fifty is delivered at its own time
