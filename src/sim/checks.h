@@ -26,7 +26,6 @@ public:
 private:
     World& world_;
     Promises promises_;
-    std::map<NodeId, std::size_t> looked_at_;
     std::size_t steps_ = 0;
 };
 

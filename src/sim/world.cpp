@@ -193,8 +193,7 @@ void World::core_gone(NodeId node, bool respawn) {
     Machine& machine = machines_.at(node);
     machine.core.reset();
     ++machine.core_life;
-    for (const auto& [name_of_timer, handle] : machine.core_timers) events_.cancel(handle);
-    machine.core_timers.clear();
+    disarm_all(machine.core_timers);
     machine.services_open.clear();
     machine.answers.clear();
     machine.fence_runs.clear();
@@ -211,8 +210,7 @@ void World::executor_gone(NodeId node, bool respawn) {
     Machine& machine = machines_.at(node);
     machine.executor.reset();
     ++machine.executor_life;
-    for (const auto& [name_of_timer, handle] : machine.executor_timers) events_.cancel(handle);
-    machine.executor_timers.clear();
+    disarm_all(machine.executor_timers);
     // The agents it had started run on; nobody reads what comes of them.
     for (const auto& [token, handles] : machine.run_events)
         for (const Events::Handle& handle : handles) events_.cancel(handle);
@@ -383,6 +381,35 @@ void World::feed_executor(NodeId node, const executor::Input& input) {
 // ---- Effects
 // ---------------------------------------------------------------------------------------------------------
 
+void World::arm(NodeId node, Part part, const wire::ArmTimer& timer) {
+    const bool core = part == Part::kCore;
+    Machine& machine = machines_.at(node);
+    Timers& timers = core ? machine.core_timers : machine.executor_timers;
+    disarm(timers, timer.name);
+    const std::uint64_t life = core ? machine.core_life : machine.executor_life;
+    timers[timer.name] = events_.at(timer.at, [this, node, core, life, timer_name = timer.name] {
+        guarded(node, core, life, [this, node, core, timer_name](Machine& m) {
+            (core ? m.core_timers : m.executor_timers).erase(timer_name);
+            if (core)
+                feed_core(node, wire::TimerFired{timer_name});
+            else
+                feed_executor(node, wire::TimerFired{timer_name});
+        });
+    });
+}
+
+void World::disarm(Timers& timers, const std::string& timer) {
+    const auto armed = timers.find(timer);
+    if (armed == timers.end()) return;
+    events_.cancel(armed->second);
+    timers.erase(armed);
+}
+
+void World::disarm_all(Timers& timers) {
+    for (const auto& [timer, handle] : timers) events_.cancel(handle);
+    timers.clear();
+}
+
 void World::perform(NodeId node, const controller::Effect& effect) {
     Machine& machine = machines_.at(node);
     const auto log = [&](const wire::Log& line) {
@@ -415,23 +442,8 @@ void World::perform(NodeId node, const controller::Effect& effect) {
             },
             [&](const wire::SendEvent&) {},
             [&](const wire::Evict& e) { machine.answers.erase(e.client.value); },
-            [&](const wire::ArmTimer& e) {
-                const auto armed = machine.core_timers.find(e.name);
-                if (armed != machine.core_timers.end()) events_.cancel(armed->second);
-                machine.core_timers[e.name] =
-                    events_.at(e.at, [this, node, name_of_timer = e.name, life = machine.core_life] {
-                        guarded(node, true, life, [this, node, name_of_timer](Machine& m) {
-                            m.core_timers.erase(name_of_timer);
-                            feed_core(node, wire::TimerFired{name_of_timer});
-                        });
-                    });
-            },
-            [&](const wire::CancelTimer& e) {
-                const auto armed = machine.core_timers.find(e.name);
-                if (armed == machine.core_timers.end()) return;
-                events_.cancel(armed->second);
-                machine.core_timers.erase(armed);
-            },
+            [&](const wire::ArmTimer& e) { arm(node, Part::kCore, e); },
+            [&](const wire::CancelTimer& e) { disarm(machine.core_timers, e.name); },
             [&](const wire::Log& e) { log(e); },
             [&](const controller::OpenService& e) { machine.services_open.insert(e.service); },
             [&](const controller::JoinGroup& e) { network_->join(node, e.group, machine.pid); },
@@ -509,23 +521,8 @@ void World::perform(NodeId node, const executor::Effect& effect) {
                            [this, node, e](Machine&) { feed_core(node, controller::ExecutorEvent{e.message}); });
             },
             [&](const wire::Evict&) {},
-            [&](const wire::ArmTimer& e) {
-                const auto armed = machine.executor_timers.find(e.name);
-                if (armed != machine.executor_timers.end()) events_.cancel(armed->second);
-                machine.executor_timers[e.name] =
-                    events_.at(e.at, [this, node, name_of_timer = e.name, life = machine.executor_life] {
-                        guarded(node, false, life, [this, node, name_of_timer](Machine& m) {
-                            m.executor_timers.erase(name_of_timer);
-                            feed_executor(node, wire::TimerFired{name_of_timer});
-                        });
-                    });
-            },
-            [&](const wire::CancelTimer& e) {
-                const auto armed = machine.executor_timers.find(e.name);
-                if (armed == machine.executor_timers.end()) return;
-                events_.cancel(armed->second);
-                machine.executor_timers.erase(armed);
-            },
+            [&](const wire::ArmTimer& e) { arm(node, Part::kExecutor, e); },
+            [&](const wire::CancelTimer& e) { disarm(machine.executor_timers, e.name); },
             [&](const wire::Log& e) {
                 if (e.severity != wire::Severity::kDebug) note(machine.ref.name, "execd: " + e.text);
             },

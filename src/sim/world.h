@@ -105,6 +105,8 @@ private:
     struct CibOnDisk {
         xml::NodePtr cib;
     };
+    using Timers = std::map<std::string, Events::Handle>;  ///< armed ones, by name
+    enum class Part : std::uint8_t { kCore, kExecutor };
     struct Machine {
         wire::NodeRef ref;
         bool powered = false;
@@ -116,7 +118,7 @@ private:
         std::uint64_t core_life = 0, executor_life = 0;
         std::uint32_t pid = 1000;
         bool wanted = true;  ///< false after an orderly shutdown
-        std::map<std::string, Events::Handle> core_timers, executor_timers;
+        Timers core_timers, executor_timers;
         std::set<wire::Service> services_open;
         std::map<std::uint64_t, Answer> answers;  ///< by client id
         std::map<std::uint64_t, std::uint32_t> fencer_clients;
@@ -142,6 +144,9 @@ private:
     void perform(NodeId node, const controller::Effect& effect);
     void perform(NodeId node, const executor::Effect& effect);
     void on_delivery(NodeId node, const Delivery& delivery);
+    void arm(NodeId node, Part part, const wire::ArmTimer& timer);
+    void disarm(Timers& timers, const std::string& timer);
+    void disarm_all(Timers& timers);
     void run_agent(NodeId node, const executor::Spawn& spawn);
     void run_fence_agent(NodeId node, const controller::RunFenceAgent& run);
     void switch_power(NodeId by, const std::string& target, const std::string& action);
