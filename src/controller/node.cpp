@@ -66,6 +66,9 @@ struct Node::Parts {
         take(fencer.on_agent_done(now, input.token, input.status, input.exit_code, input.output, input.error));
     }
     void dispatch(const MetadataReady& input);
+    void dispatch(const RemoteConnected&) {}
+    void dispatch(const RemoteMessage&) {}
+    void dispatch(const RemoteLost&) {}
     void dispatch(const LoadSampled& input) { take(controller.on_load(now, input)); }
     void dispatch(const ShutdownRequested&) { take(controller.on_shutdown(now)); }
     void dispatch(const EngineLost& input) { exit(ExitCode::kDisconnected, input.why); }

@@ -45,6 +45,15 @@ struct NodeConfig {
     cib::Schemas* schemas = nullptr;
 };
 
+/// Why a connection to a remote executor could not be made (executor-remote.md, section 1, failure mapping).
+enum class RemoteFault : std::uint8_t {
+    kNone,
+    kNoKey,       ///< our key file is missing or empty: a configuration error, not to be tried again
+    kRejected,    ///< the peer does not accept our key, or we not its: a configuration error, not to be tried again
+    kUnresolved,  ///< the name has no address
+    kUnreachable  ///< refused, timed out, or the handshake broke off: worth another try
+};
+
 // ---- Inputs ---------------------------------------------------------------------------------------------------------
 
 /// First input: the CIB as the store loaded it (an empty CIB where there was none). `fault` is what is wrong with it,
@@ -98,15 +107,37 @@ struct LoadSampled {
     unsigned load_permille{};
 };
 
+/// A TLS connection to a remote or guest node's executor is up (the key is proven on both sides, nothing was sent yet),
+/// or could not be made. Answers ConnectRemote with the same token; a later token makes an earlier answer void.
+struct RemoteConnected {
+    std::string node;
+    std::uint32_t token{};
+    RemoteFault fault{};
+    std::string why;  ///< what a person reads, where fault is not kNone
+};
+/// A whole message of an established connection, in the order of arrival (lrmd_reply, lrmd_notify, lrmd_ipc_proxy).
+struct RemoteMessage {
+    std::string node;
+    std::uint32_t token{};
+    xml::NodePtr message;
+};
+/// An established connection ended without our asking (closed, reset, a frame that cannot be read).
+struct RemoteLost {
+    std::string node;
+    std::uint32_t token{};
+    std::string why;
+};
+
 struct ShutdownRequested {};  ///< leave in good order: resources move away first
 struct EngineLost {
     std::string why;
 };  ///< the cluster engine is gone: exit for a restart
 
-using Input = std::variant<Loaded, wire::ClientConnected, wire::ClientRequest, wire::ClientClosed, wire::GroupChange,
-                           wire::QuorumView, wire::NodeIdentified, wire::PeerMessage, wire::TimerFired, ExecutorUp,
-                           ExecutorDown, ExecutorReply, ExecutorEvent, PlanReady, CibWritten, FenceAgentDone,
-                           MetadataReady, LoadSampled, ShutdownRequested, EngineLost>;
+using Input =
+    std::variant<Loaded, wire::ClientConnected, wire::ClientRequest, wire::ClientClosed, wire::GroupChange,
+                 wire::QuorumView, wire::NodeIdentified, wire::PeerMessage, wire::TimerFired, ExecutorUp, ExecutorDown,
+                 ExecutorReply, ExecutorEvent, PlanReady, CibWritten, FenceAgentDone, MetadataReady, LoadSampled,
+                 RemoteConnected, RemoteMessage, RemoteLost, ShutdownRequested, EngineLost>;
 
 // ---- Effects --------------------------------------------------------------------------------------------------------
 
@@ -157,6 +188,26 @@ struct FetchMetadata {
     std::string agent_class, provider, type;
 };
 
+/// Connects to the executor of a remote or guest node: resolve, TCP, TLS; answered by one RemoteConnected within the
+/// time. Replaces an existing connection of the same name, which then ends silently.
+struct ConnectRemote {
+    std::string node;  ///< the connection's name: the remote node's id
+    std::uint32_t token{};
+    std::string server;  ///< host name or address
+    std::uint16_t port{};
+    Duration timeout{};
+};
+/// Ends a connection or an attempt in good order; nothing of it is reported after this.
+struct DisconnectRemote {
+    std::string node;
+};
+/// One message to an established connection (lrmd_command or lrmd_ipc_proxy with its remote message attributes); to one
+/// that is gone it is dropped, RemoteLost is on its way then.
+struct ToRemote {
+    std::string node;
+    xml::NodePtr message;
+};
+
 /// The node must stop at once, whatever it runs (fenced while alive, evicted): reboot, off or crash as configured.
 struct Panic {
     std::string why;
@@ -167,9 +218,10 @@ struct Exit {
     std::string why;
 };
 
-using Effect = std::variant<wire::Multicast, wire::Respond, wire::SendEvent, wire::Evict, wire::ArmTimer,
-                            wire::CancelTimer, wire::Log, OpenService, JoinGroup, LeaveGroup, ToExecutor, RunScheduler,
-                            WriteCib, RunFenceAgent, KillFenceAgent, FetchMetadata, Panic, Exit>;
+using Effect =
+    std::variant<wire::Multicast, wire::Respond, wire::SendEvent, wire::Evict, wire::ArmTimer, wire::CancelTimer,
+                 wire::Log, OpenService, JoinGroup, LeaveGroup, ToExecutor, RunScheduler, WriteCib, RunFenceAgent,
+                 KillFenceAgent, FetchMetadata, ConnectRemote, DisconnectRemote, ToRemote, Panic, Exit>;
 using Effects = std::vector<Effect>;  ///< to be performed in this order
 
 class Node {

@@ -137,6 +137,17 @@ struct CoreHost::Impl {
     void perform(const controller::RunFenceAgent& effect) { executor.run(effect); }
     void perform(const controller::KillFenceAgent& effect) { executor.kill(effect); }
     void perform(const controller::FetchMetadata& effect) { executor.fetch(effect); }
+    // The TLS transport of remote connections is being built (remote/); until then every attempt fails, and says why.
+    void perform(const controller::ConnectRemote& effect) {
+        loop.defer([this, node = effect.node, token = effect.token] {
+            feed(controller::RemoteConnected{.node = node,
+                                             .token = token,
+                                             .fault = controller::RemoteFault::kUnreachable,
+                                             .why = "this version has no transport for remote nodes yet"});
+        });
+    }
+    void perform(const controller::DisconnectRemote&) {}
+    void perform(const controller::ToRemote&) {}
     void perform(const controller::RunScheduler& effect) {
         planner.submit("plan",
                        [this, token = effect.token, input = effect.input, folder = options.inputs_folder,

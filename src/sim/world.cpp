@@ -486,6 +486,17 @@ void World::perform(NodeId node, const controller::Effect& effect) {
                                                               text.empty() ? "no such agent" : ""});
                 });
             },
+            [&](const controller::ConnectRemote& e) {
+                core_event(node, Duration{1}, [this, node, e](Machine&) {
+                    feed_core(node,
+                              controller::RemoteConnected{.node = e.node,
+                                                          .token = e.token,
+                                                          .fault = controller::RemoteFault::kUnreachable,
+                                                          .why = "the simulated network has no remote nodes yet"});
+                });
+            },
+            [&](const controller::DisconnectRemote&) {},
+            [&](const controller::ToRemote&) {},
             [&](const controller::Panic& e) {
                 note(machine.ref.name, "panics: " + e.why);
                 events_.in(Duration{0}, [this, node, cycle = machine.power_cycle] {
