@@ -54,7 +54,7 @@ public:
             };
         }
         schemas_ = open_schemas([log = std::move(log)](const cib::SchemaNote& note) {
-            if (!log) return;
+            if (!log || note.level == cib::SchemaNote::Level::kViolation) return;
             auto severity = Severity::kDebug;
             if (note.level == cib::SchemaNote::Level::kInfo) severity = Severity::kInfo;
             if (note.level == cib::SchemaNote::Level::kWarning) severity = Severity::kWarning;

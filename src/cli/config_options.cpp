@@ -125,8 +125,6 @@ constexpr std::array kDaemons{
            ConfigOption::Owner::kNobody},
 };
 
-}  // namespace
-
 void show_options(Output& output, std::string_view name, std::string_view title, std::string_view about,
                   const std::vector<ConfigOption>& options, bool all) {
     const auto show_if = [&](auto&& wanted) {
@@ -164,6 +162,29 @@ void show_options(Output& output, std::string_view name, std::string_view title,
     xml::Builder parameters("parameters");
     for (const ConfigOption& option : options) parameters.add(element_of(option));
     output.add(std::move(agent.add(std::move(parameters))));
+}
+
+}  // namespace
+
+bool show_option_list(Output& output, std::string_view kind, bool all) {
+    if (kind == "cluster") {
+        show_options(output, "cluster-options", "Pacemaker cluster options",
+                     "Also known as properties, these are options that affect behavior across the entire cluster. They "
+                     "are configured within cluster_property_set elements inside the crm_config subsection of the CIB "
+                     "configuration section.",
+                     cluster_options(), all);
+    } else if (kind == "primitive") {
+        show_options(output, "primitive-meta", "Primitive meta-attributes",
+                     "Meta-attributes applicable to primitive resources", primitive_meta_attributes(), all);
+    } else if (kind == "fencing") {
+        show_options(output, "fence-attributes", "Fencing resource common parameters",
+                     "Special parameters that are available for all fencing resources, regardless of type. They are "
+                     "processed by Pacemaker, rather than by the fence agent or the fencing library.",
+                     fencing_parameters(), all);
+    } else {
+        return false;
+    }
+    return true;
 }
 
 std::optional<std::string> daemon_metadata(std::string_view daemon) {

@@ -36,9 +36,9 @@ const std::vector<ConfigOption>& primitive_meta_attributes();
 /// Of every resource of class stonith, whatever its agent.
 const std::vector<ConfigOption>& fencing_parameters();
 
-/// A list of options for users: `name`, `title` and `about` head it. `all`: advanced and deprecated ones, too.
-void show_options(Output& output, std::string_view name, std::string_view title, std::string_view about,
-                  const std::vector<ConfigOption>& options, bool all);
+/// The lists that users can ask for: "cluster", "primitive", "fencing". `all`: advanced and deprecated ones, too.
+/// False for any other kind.
+bool show_option_list(Output& output, std::string_view kind, bool all);
 
 /// What a daemon answers to the argument "metadata", in the format of resource agents' metadata; empty for a daemon
 /// without options. `daemon` is the program's name.

@@ -155,11 +155,7 @@ ExitCode run(const Arguments& arguments, Output& output) {
             output.fail(fmt::format("Invalid --list-options value '{}'. Allowed values: cluster", *kind));
             return ExitCode::kUsage;
         }
-        show_options(output, "cluster-options", "Pacemaker cluster options",
-                     "Also known as properties, these are options that affect behavior across the entire cluster. They "
-                     "are configured within cluster_property_set elements inside the crm_config subsection of the CIB "
-                     "configuration section.",
-                     cluster_options(), arguments.has("all"));
+        show_option_list(output, *kind, arguments.has("all"));
         return ExitCode::kOk;
     }
     auto task = read_task(arguments);
