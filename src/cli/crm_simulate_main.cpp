@@ -444,9 +444,12 @@ ExitCode Simulation::run() {
         output_.fail(plan.error().what);
         return ExitCode::kConfig;
     }
-    // Reading was spoken of before: what is left is what planning found.
-    const std::size_t read = std::min((*cluster)->problems.size(), plan->problems.size());
-    log_problems(output_, std::span(plan->problems).subspan(read));
+    // What reading found was said when it was read. What planning adds are mostly repetitions; warnings are for who
+    // asks.
+    std::vector<model::Problem> warnings;
+    std::ranges::copy_if(plan->problems, std::back_inserter(warnings),
+                         [](const model::Problem& problem) { return problem.kind == model::Problem::Kind::kWarning; });
+    log_problems(output_, warnings);
     show_plan_details(*plan);
     if (const auto path = arguments_.value("save-graph")) {
         if (!write_file(*path, xml::write(*plan->graph, {.pretty = true}), output_)) return ExitCode::kCannotCreate;
