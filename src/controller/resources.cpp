@@ -784,6 +784,13 @@ Resources::Step Resources::on_executor_up(const Now& now) {
         .set("lrmd_op", "register")
         .set("lrmd_clientname", "crmd")
         .set("lrmd_protocol_version", "1.1");
+    // The scheduler orders a history by call numbers: a new executor must not begin with small ones again
+    // (executor/private_requests.h).
+    long long last_call = 0;
+    for (const auto& [id, resource] : resources_)
+        for (const auto& [record_id, record] : resource.records)
+            last_call = std::max(last_call, number_of(record->get("call-id"), 0));
+    if (last_call > 0) command.set("systole_calls_above", last_call);
     step.effects.emplace_back(ToExecutor{number, std::move(command).build()});
     // Its process was replaced while we lived: it knows no resource, and nothing recurs any more.
     for (auto& [id, resource] : resources_) {
