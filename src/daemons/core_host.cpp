@@ -156,13 +156,11 @@ struct CoreHost::Impl {
             "plan",
             [this, token = effect.token, input = effect.input, folder = options.inputs_folder,
              now = loop.now().wall]() -> runtime::Worker::Report {
-                controller::PlanReady ready = make_plan(token, input, folder);
+                const controller::PlanReady ready = make_plan(token, input, folder);
+                planner.report([this, ready] { feed(ready); });
                 // Nobody waits for the file.
-                if (!ready.saved_as.empty())
-                    planner.submit("", [this, path = ready.saved_as, cib = input.cib, now] {
-                        return save_input(path, *cib, now);
-                    });
-                return [this, ready = std::move(ready)] { feed(ready); };
+                if (ready.saved_as.empty()) return {};
+                return save_input(ready.saved_as, *input.cib, now);
             },
             kPlanPace);
     }
