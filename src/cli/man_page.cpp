@@ -72,7 +72,8 @@ std::string man_page(const CommandSpec& spec) {
     // Summaries of some commands begin by the name.
     if (const std::string begin = name + " - "; summary.starts_with(begin)) summary.erase(0, begin.size());
 
-    std::string page = fmt::format(".TH {} 8 \"\" \"Systole {}\" \"Cluster administration\"\n", escaped(name), kSystoleVersion);
+    std::string page =
+        fmt::format(".TH {} 8 \"\" \"Systole {}\" \"Cluster administration\"\n", escaped(name), kSystoleVersion);
     page += fmt::format(".SH NAME\n{} \\- {}\n", escaped(name), escaped(summary));
     page += fmt::format(".SH SYNOPSIS\n\\fB{}\\fR {}\n", escaped(name), escaped(spec.usage));
     page += ".SH DESCRIPTION\n";
