@@ -52,9 +52,12 @@ void Controller::State::write_node_states(const std::set<NodeId>& nodes, std::st
     for (const NodeId id : nodes) {
         const membership::Peer* peer = peers.find(id);
         if (peer == nullptr || peer->name.empty()) continue;
-        // A node that came and went without ever joining leaves no trace: there is nothing to fence it for.
+        // A node that came and went without ever joining leaves no trace of ours: we don't know what it was before.
+        // Said to be down it would count as cleanly so, and what it may still run would be started elsewhere; unseen,
+        // it is fenced if the configuration knows it. (That it has attributes was said by whoever saw it.)
+        const xml::Node* recorded = known == nullptr ? nullptr : known->child("node_state", std::to_string(id.value));
         if (!peer->active() && peer->expected == membership::Expected::kUnknown &&
-            (known == nullptr || known->child("node_state", std::to_string(id.value)) == nullptr))
+            (recorded == nullptr || !recorded->has("in_ccm")))
             continue;
         xml::Builder state("node_state");
         state.set("id", id.value).set("uname", peer->name);

@@ -18,8 +18,6 @@ constexpr int kInProgress = -115;
 
 long long number_of(std::string_view text, long long fallback) { return parse_integer(text).value_or(fallback); }
 
-std::int64_t call_of(const xml::Node& record) { return number_of(record.get("call-id"), 0); }
-
 bool is_meta(std::string_view name) { return name.starts_with(kMeta) || name == "crm_feature_set"; }
 
 /// Results of these are not kept in the history; they are acknowledged directly.
@@ -187,6 +185,7 @@ void Resources::execute(const Now& now, Operation operation, Step& step) {
     Resource& resource = known(operation.resource);
     ensure_registered(resource, step);
     if (operation.action == "start") {
+        forget_migrations(resource, step);
         // Agents get upgraded while their resources are stopped.
         agents_[agent_key(operation.resource)].asked = false;
         want_traits(operation.resource, step);
@@ -477,8 +476,8 @@ void Resources::record(const Now&, const Operation& operation, OperationResult r
     const auto it = resources_.find(operation.resource.id);
     if (it == resources_.end()) return;
     // What never reached the executor has no number of its own, and comes after all that is recorded.
-    if (result.call_id == 0)
-        for (const auto& [id, one] : it->second.records) result.call_id = std::max(result.call_id, call_of(*one) + 1);
+    if (result.call_id == 0) result.call_id = it->second.last_call + 1;
+    it->second.last_call = std::max(it->second.last_call, result.call_id);
     auto records = history_records(operation.resource, result, self_.name, traits_of(operation.resource), origin);
     for (const xml::NodePtr& one : records) it->second.records.insert_or_assign(std::string(one->id()), one);
     step.effects.emplace_back(
@@ -493,6 +492,19 @@ void Resources::erase_record(const Operation& operation, Step& step) {
     const std::string xpath = fmt::format("//node_state[@uname='{}']//lrm_resource[@id='{}']/lrm_rsc_op[@id='{}']",
                                           self_.name, operation.resource.id, id);
     step.effects.emplace_back(CibCall{0, cib::make_request(cib::Op::kDelete, xpath, {}, cib::option::kXPath)});
+}
+
+/// Who has a resource started knows that it runs nowhere. A migration before that is over, however it ended; its
+/// records would have the scheduler go on with it, as it can tell the order of events on two nodes by whole seconds
+/// only.
+void Resources::forget_migrations(Resource& resource, Step& step) {
+    for (const std::string_view action : {"migrate_to", "migrate_from"}) {
+        if (!resource.records.contains(operation_key(resource.identity.id, action, 0))) continue;
+        Operation over;
+        over.resource = resource.identity;
+        over.action = action;
+        erase_record(over, step);
+    }
 }
 
 void Resources::finish(const Now& now, Operation operation, OperationResult result, Step& step) {
@@ -707,6 +719,7 @@ Resources::Step Resources::on_reply(const Now& now, const ExecutorReply& reply) 
                 resource.registered = true;
                 for (const xml::NodePtr& one : records) {
                     resource.records.insert_or_assign(std::string(one->id()), one);
+                    resource.last_call = std::max<std::int64_t>(resource.last_call, number_of(one->get("call-id"), 0));
                     const auto status = static_cast<ExecStatus>(number_of(one->get("op-status"), -2));
                     const auto active =
                         activity(one->get("operation"), status, static_cast<int>(number_of(one->get("rc-code"), 193)));

@@ -113,6 +113,7 @@ private:
         ResourceIdentity identity;
         bool registered{};
         bool active{};
+        std::int64_t last_call = 0;                   ///< highest number of a call that was recorded
         Parameters start_parameters;                  ///< instance parameters of the last successful start or probe
         std::map<std::string, xml::NodePtr> records;  ///< by record id
         std::map<std::pair<std::string, std::int64_t>, Operation> recurring;
@@ -150,6 +151,7 @@ private:
     void finish(const Now& now, Operation operation, OperationResult result, Step& step);
     void record(const Now& now, const Operation& operation, OperationResult result, Step& step,
                 std::string_view origin);
+    void forget_migrations(Resource& resource, Step& step);
     void erase_record(const Operation& operation, Step& step);
     void acknowledge(const Operation& operation, const OperationResult& result, const Requester& to, Step& step);
     void refuse(const xml::Node& op, const Requester& requester, ExecStatus status, int rc, std::string_view why,

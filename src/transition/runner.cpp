@@ -128,11 +128,15 @@ bool Runner::may_begin(const Action& action) const {
         if (migrating >= graph_->migration_limit) return false;
     }
     if (orphans_ == 0) return true;
+    // Instances of a clone on different nodes don't stand in each other's way, but for one more that this graph does
+    // not know of: with it there could be too many.
     const bool instance = !action.meta("clone").empty();
+    const bool adds = action.operation == "start" || action.operation == "promote";
     return std::ranges::none_of(flights_, [&](const auto& entry) {
         const Flight& flight = entry.second;
         return !flight.action && flight.what.action.resource == action.resource &&
-               (!instance || flight.what.action.node == action.node);
+               (!instance || flight.what.action.node == action.node ||
+                (adds && flight.what.action.operation == action.operation));
     });
 }
 
