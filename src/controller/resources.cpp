@@ -190,6 +190,10 @@ void Resources::execute(const Now& now, Operation operation, Step& step) {
         agents_[agent_key(operation.resource)].asked = false;
         want_traits(operation.resource, step);
     }
+    // The scheduler knows one name; agents from before it was introduced know the other.
+    if (const AgentTraits* traits = traits_of(operation.resource);
+        operation.action == "reload-agent" && traits != nullptr && traits->reload == AgentTraits::Reload::kLegacy)
+        operation.action = "reload";
     if (operation.interval_ms == 0 && ends_recurring(operation.action)) cancel_recurring(resource, step);
     if (operation.action == "stop" && !resource.start_parameters.empty()) {
         // The configuration may have changed since; what runs was started with these.

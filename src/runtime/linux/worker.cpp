@@ -62,6 +62,13 @@ struct Worker::Impl {
         }
     }
 
+    void hand_over(Report report, const std::weak_ptr<Impl>& shared) {
+        loop.post([shared, report = std::move(report)] {
+            const auto still = shared.lock();
+            if (still && !still->gone) report();
+        });
+    }
+
     void run(const std::weak_ptr<Impl>& shared) {
         std::unique_lock held(lock);
         while (auto next = take(held)) {
@@ -70,11 +77,7 @@ struct Worker::Impl {
             Report report = next->job();
             next->job = nullptr;  // what it holds goes before the next begins
             const auto end = Clock::now();
-            if (report)
-                loop.post([shared, report = std::move(report)] {
-                    const auto still = shared.lock();
-                    if (still && !still->gone) report();
-                });
+            if (report) hand_over(std::move(report), shared);
             held.lock();
             running = false;
             if (next->pace.times > 0)
@@ -107,11 +110,15 @@ Worker::~Worker() {
 void Worker::submit(const std::string& slot, Job job, Pace pace) {
     {
         const std::lock_guard held(impl_->lock);
-        if (!slot.empty()) std::erase_if(impl_->jobs, [&](const auto& waiting) { return waiting.slot == slot; });
+        const bool replaces =
+            !slot.empty() && std::erase_if(impl_->jobs, [&](const auto& waiting) { return waiting.slot == slot; }) > 0;
         impl_->jobs.push_back({slot, std::move(job), pace});
+        if (replaces) return;  // the thread knows when it is to begin
     }
     impl_->wake.notify_one();
 }
+
+void Worker::report(Report report) { impl_->hand_over(std::move(report), impl_); }
 
 void Worker::finish() {
     std::unique_lock held(impl_->lock);

@@ -35,6 +35,8 @@ public:
     /// An empty slot replaces nothing. May be called from within a job.
     void submit(const std::string& slot, Job job, Pace pace);
     void submit(const std::string& slot, Job job) { submit(slot, std::move(job), Pace{}); }
+    /// For a job that has more to do than anybody waits for: what it found out so far.
+    void report(Report report);
     /// Returns when no job runs or waits; those that rest begin at once. Their reports come as always.
     void finish();
 
