@@ -37,7 +37,8 @@ NORMAL = [
     (r'is_dc="(true|false)"', "is_dc"),
     (r'feature_set="3\.(16\.1|20\.5)"', "feature_set"),                                # whose daemons these are
     (r"\(last updated TIME\)", ""),
-    (r"cluster-name(.*)reflab-[a-z0-9]+-[rs]", r"cluster-name\1NAME"),                   # the two labs' own
+    (r"reflab-[a-z0-9]+-[rs]\b", "NAME"),                                                # the two labs' own
+    (r"in state (S_IDLE|S_NOT_DC)", "in state STATE"),                                    # whether it is the DC
     (r"delegate=n\d, client=stonith_admin\.\d+", "delegate, client"),                    # whose answer came first is open
     (r"(Waiting for \d+ repl\w+ from the controller\n|\.+ got reply( \(done\))?\n)", ""),   # printed as answers come in
     (r" after \d+ms$", ""),                      # 2.1.5's executor tells no time for a recurring operation that failed
@@ -92,15 +93,16 @@ CONFIGURATION = (
     + "<constraints>" + rl.located("a", "n1", 200) + rl.located("g", "n2", 200) + rl.located("fencing", "n3", 200)
     + "</constraints></configuration>")
 
-# Words are a command; a leading "!" only does it (its answer is not compared), "wait" lets both come to rest. The number
+# Words are a command; a leading "!" only does it (its answer is not compared), "~" compares its lines in any order (that of
+# nodes goes by who joined first), "wait" lets both come to rest. The number
 # of updates that a command counts is the reference's own affair, so CIBs are compared section by section.
 STEPS = [
     ["!", "cibadmin", "--modify", "--allow-create", "--xml-text", CONFIGURATION],
     ["wait"],
     ["crm_mon", "-1"],
     ["crm_mon", "-1", "-n", "-r"],
-    ["crm_mon", "-1", "--output-as=xml", "--include=nodes,resources"],
-    ["crm_node", "-l"],
+    ["~", "crm_mon", "-1", "--output-as=xml", "--include=nodes,resources"],
+    ["~", "crm_node", "-l"],
     ["crm_node", "-n"],
     ["crm_node", "-p"],
     ["crm_node", "-q"],
@@ -112,7 +114,7 @@ STEPS = [
     ["crm_resource", "-L"],
     ["crm_resource", "-W", "-r", "a"],
     ["crm_resource", "-W", "-r", "g"],
-    ["crm_resource", "-W", "-r", "c"],
+    ["~", "crm_resource", "-W", "-r", "c"],
     ["crm_resource", "-W", "-r", "nothing"],
     ["crm_resource", "-q", "-r", "a"],
     ["cibadmin", "-Q", "-o", "resources"],
@@ -217,6 +219,8 @@ def do(side, words):
         side.settle()
     elif words[0] == "!":
         side.run(node, *words[1:])
+    elif words[0] == "~":
+        return "\n".join(sorted(side.answer(node, *words[1:]).splitlines()))
     else:
         text = side.answer(node, *words)
         return cib_parts(text) if words[0] == "cibadmin" else text
