@@ -18,6 +18,8 @@ constexpr int kInProgress = -115;
 
 long long number_of(std::string_view text, long long fallback) { return parse_integer(text).value_or(fallback); }
 
+std::int64_t call_of(const xml::Node& record) { return number_of(record.get("call-id"), 0); }
+
 bool is_meta(std::string_view name) { return name.starts_with(kMeta) || name == "crm_feature_set"; }
 
 /// Results of these are not kept in the history; they are acknowledged directly.
@@ -178,6 +180,10 @@ Resources::Step Resources::invoke(const Now& now, const xml::NodePtr& op, const 
 }
 
 void Resources::execute(const Now& now, Operation operation, Step& step) {
+    if (!executor_up_) {
+        waiting_.push_back(std::move(operation));
+        return;
+    }
     Resource& resource = known(operation.resource);
     ensure_registered(resource, step);
     if (operation.action == "start") {
@@ -470,10 +476,13 @@ void Resources::acknowledge(const Operation& operation, const OperationResult& r
 
 // ---- Results --------------------------------------------------------------------------------------------------------
 
-void Resources::record(const Now&, const Operation& operation, const OperationResult& result, Step& step,
+void Resources::record(const Now&, const Operation& operation, OperationResult result, Step& step,
                        std::string_view origin) {
     const auto it = resources_.find(operation.resource.id);
     if (it == resources_.end()) return;
+    // What never reached the executor has no number of its own, and comes after all that is recorded.
+    if (result.call_id == 0)
+        for (const auto& [id, one] : it->second.records) result.call_id = std::max(result.call_id, call_of(*one) + 1);
     auto records = history_records(operation.resource, result, self_.name, traits_of(operation.resource), origin);
     for (const xml::NodePtr& one : records) it->second.records.insert_or_assign(std::string(one->id()), one);
     step.effects.emplace_back(
@@ -795,6 +804,7 @@ Resources::Step Resources::on_executor_up(const Now& now) {
             if (operation.run != 0 || !operation.parameters.empty()) execute(now, operation, step);
         }
     }
+    for (Operation& operation : std::exchange(waiting_, {})) execute(now, std::move(operation), step);
     return step;
 }
 
@@ -814,6 +824,12 @@ Resources::Step Resources::on_executor_down(const Now& now) {
     }
     auto running = std::exchange(running_, {});
     for (auto& [run, operation] : running) {
+        if (operation.action == "stop" || operation.action == "monitor") {
+            // Nobody knows how far it came; doing it again is what agents promise to stand. A stop that counted as
+            // failed would have this node fenced only because a process was restarted.
+            waiting_.push_back(std::move(operation));
+            continue;
+        }
         OperationResult result{.action = operation.action,
                                .call_id = 0,
                                .status = ExecStatus::kError,

@@ -9,6 +9,8 @@
 // the CIB's history of exactly those, so that nothing is started twice and nothing is believed that the machine
 // forgot.
 //
+// While the executor is gone, orders wait for it.
+//
 // Invariants: an operation that was accepted leads to exactly one record or one acknowledgement; a stop is given the
 // instance parameters of the start before it; recurring operations are cancelled before the state of their resource
 // changes.
@@ -84,7 +86,7 @@ public:
     [[nodiscard]] xml::NodePtr history() const;
 
     [[nodiscard]] bool executor_up() const { return executor_up_; }
-    [[nodiscard]] std::size_t running() const { return running_.size(); }
+    [[nodiscard]] std::size_t running() const { return running_.size() + waiting_.size(); }
     /// Resources that are started as far as their last record says, in order of their ids.
     [[nodiscard]] std::vector<std::string> active() const;
     [[nodiscard]] std::vector<std::string> check_state() const;
@@ -146,7 +148,7 @@ private:
     bool adopt(const Now& now, const Operation& operation, Step& step);
     void record_pending(const Now& now, const Operation& operation, Step& step);
     void finish(const Now& now, Operation operation, OperationResult result, Step& step);
-    void record(const Now& now, const Operation& operation, const OperationResult& result, Step& step,
+    void record(const Now& now, const Operation& operation, OperationResult result, Step& step,
                 std::string_view origin);
     void erase_record(const Operation& operation, Step& step);
     void acknowledge(const Operation& operation, const OperationResult& result, const Requester& to, Step& step);
@@ -162,6 +164,7 @@ private:
     wire::NodeRef self_;
     bool executor_up_{};
     std::map<std::string, Resource, std::less<>> resources_;
+    std::vector<Operation> waiting_;              ///< for the executor to be back
     std::map<std::uint32_t, Operation> running_;  ///< by our number; non-recurring and first runs of recurring ones
     std::map<std::uint32_t, Asked> asked_;
     std::map<std::uint64_t, Deleting> deleting_;

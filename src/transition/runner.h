@@ -129,7 +129,14 @@ private:
     };
     using FlightId = std::pair<int, int>;  // transition, action: the key that its result carries
 
+    using Ready = std::pair<int, SynapseIndex>;  // ordered by falling priority
+
     void advance(Instant now, Effects& effects);
+    void make_ready(SynapseIndex index);
+    bool begin_synapse(Instant now, const Synapse& synapse, Effects& effects);
+    [[nodiscard]] const std::string& lane_of(const Synapse& synapse) const;
+    [[nodiscard]] bool is_full(const std::string& lane) const;
+    void wake_all();
     void begin(Instant now, ActionIndex index, Effects& effects);
     void confirm(ActionIndex index, bool succeeded, std::string_view why);
     void raise_abort(int priority, std::string_view reason);
@@ -148,10 +155,14 @@ private:
     std::string uuid_;
     Limits limits_;
     std::optional<Graph> graph_;
-    std::vector<State> states_;                     // per action of graph_
-    std::vector<std::size_t> missing_;              // per synapse: inputs not yet confirmed
-    std::set<std::pair<int, SynapseIndex>> ready_;  // inputs are confirmed, not all begun; by falling priority
+    std::vector<State> states_;         // per action of graph_
+    std::vector<std::size_t> missing_;  // per synapse: inputs not yet confirmed
+    // Synapses whose inputs are confirmed and that are not all begun, in a lane for each executing node (and a common
+    // one). Only lanes where something changed are looked at: with ten thousand actions most wait for room on a node.
+    std::map<std::string, std::set<Ready>, std::less<>> lanes_;
+    std::set<std::string> awake_;
     std::map<FlightId, Flight> flights_;
+    std::size_t orphans_ = 0;                            // flights without an action in the current graph
     std::map<std::string, unsigned, std::less<>> jobs_;  // in flight per executing node
     bool over_ = true;
     std::optional<int> abort_priority_;
