@@ -133,6 +133,12 @@ STEPS = [
     ["cibadmin", "-Q", "-o", "constraints"],
     ["cibadmin", "-D", "--xml-text", '<rsc_location id="loc-a-n1"/>'],
     ["cibadmin", "-D", "--xml-text", '<rsc_location id="loc-a-n1"/>'],
+    ["cibadmin", "--replace", "--xml-text", "<nonsense/>"],
+    ["cibadmin", "-C", "-o", "resources", "--xml-text", '<primitive id="none" class="ocf" provider="test" type="NoSuchAgent"/>'],
+    ["wait"],
+    ["~", "crm_mon", "-1"],
+    ["cibadmin", "-D", "--xml-text", '<primitive id="none"/>'],
+    ["wait"],
     ["crm_attribute", "-t", "crm_config", "-n", "batch-limit", "-v", "17"],
     ["crm_attribute", "-t", "crm_config", "-n", "batch-limit", "-G"],
     ["crm_attribute", "-t", "crm_config", "-n", "batch-limit", "-D"],
@@ -182,7 +188,7 @@ STEPS = [
     ["stonith_admin", "--history", "n3"],
     ["crm_mon", "-1"],
 ]
-PCS = [
+SHELLS = [  # left out where they are not installed
     ["pcs", "resource", "create", "p", "ocf:pacemaker:Dummy", "op", "monitor", "interval=10s", "--wait=30"],
     ["pcs", "constraint", "location", "p", "prefers", "n1=INFINITY"],
     ["wait"],
@@ -215,7 +221,7 @@ def do(side, words):
     elif words == ["pause"]:
         time.sleep(12)  # the interval of a monitor
     elif words == ["online"]:
-        rl.until("all are online", lambda: "Online: [ n1 n2 n3 ]" in side.run("n1", "crm_mon", "-1").stdout, 60)
+        rl.until(f"all nodes of {side.name} are online", lambda: "Online: [ n1 n2 n3 ]" in side.run("n1", "crm_mon", "-1").stdout, 90)
         side.settle()
     elif words[0] == "!":
         side.run(node, *words[1:])
@@ -231,7 +237,6 @@ def main():
     given = argparse.ArgumentParser(usage=__doc__)
     given.add_argument("--build", type=pathlib.Path, required=True)
     given.add_argument("--show", action="store_true")
-    given.add_argument("--shell", action="store_true", help="also pcs and crmsh, where they are installed")
     options = given.parse_args()
     try:
         rl.check_machine()
@@ -243,7 +248,7 @@ def main():
     folder = pathlib.Path("/var/tmp") / f"systole-lab-{name}-i"
     stack = rl.stage(build, folder)
     sides = [Side(f"{name}-r", rl.reference() / "stacks" / "pacemaker.env"), Side(f"{name}-s", stack)]
-    steps = STEPS + (PCS if options.shell else [])
+    steps = STEPS + [words for words in SHELLS if words == ["wait"] or shutil.which(words[0], path="/usr/sbin:/usr/bin")]
     good = bad = 0
     with concurrent.futures.ThreadPoolExecutor(2) as both:
         try:
@@ -261,6 +266,12 @@ def main():
                     print("".join(f"#   {line}\n" for line in ours.splitlines()), end="")
                 for line in difflib.unified_diff(theirs.splitlines(), ours.splitlines(), "reference", "Systole", "", "", 1, ""):
                     print(f"#   {line}")
+        except rl.Broken as fault:
+            bad += 1
+            print(f"not ok - {fault}")
+            for side in sides:
+                print("".join(f"#   {line}\n" for line in (side.run("n1", "crm_mon", "-1").stdout
+                                                          + side.cluster("logs", "error|warn|notice").stdout).splitlines()[-60:]))
         finally:
             list(both.map(lambda side: side.cluster("down"), sides))
             shutil.rmtree(folder, ignore_errors=True)
