@@ -40,10 +40,10 @@ protected:
                  .fault = {}}));
     }
     void end(const std::string& action, int call) {
-        const auto event = xml::parse(fmt::format(
-            R"(<lrmd_notify lrmd_op="lrmd_rsc_exec" lrmd_rsc_id="a" lrmd_rsc_action="{}" lrmd_callid="{}" )"
-            R"(lrmd_exec_op_status="0" lrmd_exec_rc="0" lrmd_rsc_userdata_str="1:1:0:u"/>)",
-            action, call));
+        const auto event = xml::parse(
+            fmt::format(R"(<lrmd_notify lrmd_op="lrmd_rsc_exec" lrmd_rsc_id="a" lrmd_rsc_action="{}" lrmd_callid="{}" )"
+                        R"(lrmd_exec_op_status="0" lrmd_exec_rc="0" lrmd_rsc_userdata_str="1:1:0:u"/>)",
+                        action, call));
         take(resources_.on_event({}, **event));
     }
 
