@@ -88,14 +88,23 @@ bool Runner::room_in_batch() const {
     return limit == 0 || flights_.size() < limit;
 }
 
+/// Work of the machine on whose node it runs; a connection's operation is none for anybody.
+bool Runner::is_job(const Action& action) { return action.kind == ActionKind::kResource && !action.is_connection(); }
+
+unsigned Runner::job_limit(const Action& action) const {
+    if (action.is_remote()) return limits_.remote_jobs;
+    const auto limit = limits_.jobs.find(action.node);
+    return limit == limits_.jobs.end() ? 0 : std::max(1U, limit->second);
+}
+
 bool Runner::may_begin(const Action& action) const {
     if (action.kind == ActionKind::kPseudo) return true;
     if (!room_in_batch()) return false;
     if (action.kind != ActionKind::kResource) return true;
     const std::string& node = action.executed_by();
-    if (const auto limit = limits_.jobs.find(node); limit != limits_.jobs.end()) {
-        const auto jobs = jobs_.find(node);
-        if (jobs != jobs_.end() && jobs->second >= std::max(1U, limit->second)) return false;
+    if (const unsigned limit = job_limit(action); limit != 0 && is_job(action)) {
+        const auto jobs = jobs_.find(action.node);
+        if (jobs != jobs_.end() && jobs->second >= limit) return false;
     }
     if (graph_->migration_limit >= 0 && is_migration(action)) {
         const auto migrating = std::ranges::count_if(flights_, [&](const auto& entry) {
@@ -116,7 +125,7 @@ void Runner::take_off(ActionIndex index, const Key& key, Instant now, Effects& e
     const FlightId id{key.transition, key.action};
     flights_.emplace(id, Flight{InFlight{action, key, now}, index});
     states_[index] = State::kInFlight;
-    if (action.kind == ActionKind::kResource) ++jobs_[action.executed_by()];
+    if (is_job(action)) ++jobs_[action.node];
     // A fencing ends by the fencer's own time limits, which know its devices; everything else is bounded here.
     if (action.operation != "stonith")
         effects.emplace_back(ArmTimer{timer_name(id), now + action.timeout + graph_->cluster_delay});
@@ -125,6 +134,8 @@ void Runner::take_off(ActionIndex index, const Key& key, Instant now, Effects& e
 void Runner::begin(Instant now, ActionIndex index, Effects& effects) {
     const Action& action = graph_->actions[index];
     if (action.kind == ActionKind::kPseudo) {
+        if (action.operation == "stonith" || action.operation == "maintenance_nodes")
+            effects.emplace_back(Happened{action});
         confirm(index, true, {});
         return;
     }
@@ -218,8 +229,8 @@ void Runner::finish(Outcome outcome, std::string reason, Effects& effects) {
 std::optional<ActionIndex> Runner::land(std::map<FlightId, Flight>::iterator flight, Effects& effects) {
     const std::optional<ActionIndex> index = flight->second.action;
     const Action& action = flight->second.what.action;
-    if (action.kind == ActionKind::kResource) {
-        const auto jobs = jobs_.find(action.executed_by());
+    if (is_job(action)) {
+        const auto jobs = jobs_.find(action.node);
         if (jobs != jobs_.end() && --jobs->second == 0) jobs_.erase(jobs);
     }
     if (action.operation != "stonith") effects.emplace_back(CancelTimer{timer_name(flight->first)});
@@ -297,7 +308,7 @@ Effects Runner::on_node_lost(Instant now, std::string_view node) {
     bool any = false;
     for (auto it = flights_.begin(); it != flights_.end();) {
         const Action& action = it->second.what.action;
-        const bool gone = same_ignoring_case(action.executed_by(), node) &&
+        const bool gone = (same_ignoring_case(action.executed_by(), node) || same_ignoring_case(action.node, node)) &&
                           (action.kind == ActionKind::kResource || action.operation == "do_shutdown");
         const auto current = it++;
         if (!gone) continue;
@@ -371,7 +382,7 @@ std::vector<std::string> Runner::check_state() const {
     }
     std::map<std::string, unsigned, std::less<>> jobs;
     for (const auto& [id, flight] : flights_)
-        if (flight.what.action.kind == ActionKind::kResource) ++jobs[flight.what.action.executed_by()];
+        if (is_job(flight.what.action)) ++jobs[flight.what.action.node];
     if (jobs != jobs_) broken.emplace_back("the jobs counted per node are not those in flight");
     return broken;
 }

@@ -31,6 +31,12 @@ struct Execute {
     Key key;
 };
 
+/// A pseudo event that stands for something that happened to nodes (a guest that ended with its container, nodes that
+/// are in maintenance): to be recorded. It was confirmed already.
+struct Happened {
+    Action action;
+};
+
 /// Nothing was heard in time: to be recorded as a timeout, which comes back through on_result().
 struct TimedOut {
     Action action;
@@ -59,7 +65,7 @@ struct Finished {
     int incomplete = 0;  ///< actions that could never run
 };
 
-using Effect = std::variant<Execute, TimedOut, ArmTimer, CancelTimer, Finished>;
+using Effect = std::variant<Execute, Happened, TimedOut, ArmTimer, CancelTimer, Finished>;
 using Effects = std::vector<Effect>;
 
 /// What a result turned out to be.
@@ -82,6 +88,7 @@ struct InFlight {
 struct Limits {
     unsigned batch = 0;  ///< actions in flight at once; 0: none. The lower of this and the graph's counts
     std::map<std::string, unsigned> jobs;  ///< per node; nodes not named here have no limit
+    unsigned remote_jobs = 0;              ///< per remote or guest node; 0: no limit
 };
 
 class Runner {
@@ -104,7 +111,8 @@ public:
     /// No action of lower priority is begun any more. With nothing left to begin the graph is over at once, whatever is
     /// in flight: the caller may start a new one.
     [[nodiscard]] Effects abort(Instant now, int priority, std::string_view reason);
-    /// The node can't answer any more: what was in flight there is forgotten.
+    /// The node can't answer any more: what was in flight there, or is carried out by it for a remote node, is
+    /// forgotten.
     [[nodiscard]] Effects on_node_lost(Instant now, std::string_view node);
     /// Forgets everything (this node is no longer DC).
     [[nodiscard]] Effects reset();
@@ -135,6 +143,8 @@ private:
     void raise_abort(int priority, std::string_view reason);
     [[nodiscard]] bool may_begin(const Action& action) const;
     [[nodiscard]] bool room_in_batch() const;
+    [[nodiscard]] static bool is_job(const Action& action);
+    [[nodiscard]] unsigned job_limit(const Action& action) const;
     /// Takes over a former graph's run of the same work. Only when its turn has come: what the new graph wants done
     /// before (a stop of the same resource, say) would else be undone by a run that began earlier.
     bool adopt(ActionIndex index);
@@ -152,7 +162,7 @@ private:
     std::vector<std::size_t> missing_;              // per synapse: inputs not yet confirmed
     std::set<std::pair<int, SynapseIndex>> ready_;  // inputs are confirmed, not all begun; by falling priority
     std::map<FlightId, Flight> flights_;
-    std::map<std::string, unsigned, std::less<>> jobs_;  // in flight per executing node
+    std::map<std::string, unsigned, std::less<>> jobs_;  // in flight per node; connections don't count
     bool over_ = true;
     std::optional<int> abort_priority_;
     std::string abort_reason_;
