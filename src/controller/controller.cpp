@@ -213,6 +213,7 @@ ControllerEffects Controller::on_cib_changed(const Now& now, const cib::Changed&
     s.cib = change.after;
     if (change.patchset) {
         s.read_own_deletions(*change.patchset);
+        if (!s.awaited_bans.empty()) s.release_banned();
         if (s.holds_office()) s.read_patchset(*change.patchset);
     }
     return s.finish();

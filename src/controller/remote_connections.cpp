@@ -10,10 +10,13 @@
 namespace systole::controller {
 namespace {
 
-constexpr Duration kAttemptMax = std::chrono::seconds(10);   // one try to connect
-constexpr Duration kTryAgain = std::chrono::seconds(1);      // from a failed try to the next
-constexpr Duration kLeftForTry = std::chrono::seconds(3);    // less of the start's time is left for no other try
-constexpr Duration kAnswerMax = std::chrono::seconds(10);    // for an answer to a request
+constexpr Duration kAttemptMax = std::chrono::seconds(10);  // one try to connect
+constexpr Duration kTryAgain = std::chrono::seconds(1);     // from a failed try to the next
+constexpr Duration kLeftForTry = std::chrono::seconds(3);   // less of the start's time is left for no other try
+constexpr Duration kAnswerMax = std::chrono::seconds(10);   // for an answer to a request
+constexpr Duration kSearchMax = std::chrono::seconds(10);   // for a lost node, before it counts as lost
+constexpr Duration kReachMax = std::chrono::seconds(5);     // for one try of a search
+constexpr std::string_view kReachPrefix = "?";              // of transport names that only test
 constexpr std::uint16_t kDefaultPort = 3121;
 constexpr int kProtocolRefused = -71;
 
@@ -68,6 +71,9 @@ RemoteConnections::Events RemoteConnections::order(const Now& now, const Connect
     const std::string& action = order.action;
     if (action == "start" || action == "migrate_from") {
         c.guest = order.guest;
+        c.server = server_of(order);
+        c.port = port_of(order);
+        if (std::holds_alternative<Searching>(c.phase)) search_over(now, order.node, true, true, out);
         if (up) {
             c.active = true;
             c.hands_over = false;
@@ -87,6 +93,10 @@ RemoteConnections::Events RemoteConnections::order(const Now& now, const Connect
             result(now, order, ExecStatus::kNotConnected, 1, "There is no connection to hand over", out);
         }
     } else if (action == "monitor") {
+        if (auto* searching = std::get_if<Searching>(&c.phase); searching != nullptr) {
+            searching->failing.insert_or_assign(order.run, order);
+            return out;
+        }
         if (!up) {
             result(now, order, ExecStatus::kDone, 7, "", out);
             return out;
@@ -96,6 +106,8 @@ RemoteConnections::Events RemoteConnections::order(const Now& now, const Connect
     } else if (action == "cancel") {
         c.monitors.erase(order.run);
         c.poked.erase(order.run);
+        if (auto* searching = std::get_if<Searching>(&c.phase); searching != nullptr)
+            searching->failing.erase(order.run);
         move_into(out, no_timer(fmt::format("monitor/{}", order.run), order.node));
     } else if (action == "reload" || action == "reload-agent") {
         result(now, order, ExecStatus::kDone, 0, "", out);
@@ -120,6 +132,7 @@ void RemoteConnections::connect(const Now& now, const std::string& node, Events&
 void RemoteConnections::stop(const Now& now, const ConnectionOrder& order, Events& out) {
     Connection& c = at(order.node);
     give_up_opening(now, order.node, "Stopped before the connection was made", out);
+    if (std::holds_alternative<Searching>(c.phase)) search_over(now, order.node, true, true, out);
     if (c.hands_over && std::holds_alternative<Up>(c.phase)) {
         // The node that takes over registers in a moment; only then it is certain that nothing on the remote node has
         // to be looked for again.
@@ -133,13 +146,10 @@ void RemoteConnections::stop(const Now& now, const ConnectionOrder& order, Event
 void RemoteConnections::stopped(const Now& now, const ConnectionOrder& order, Events& out) {
     Connection& c = at(order.node);
     const bool tell = c.active && !c.handed_over;
-    for (const auto& [run, monitor] : c.monitors)
-        move_into(out, no_timer(fmt::format("monitor/{}", run), order.node));
+    for (const auto& [run, monitor] : c.monitors) move_into(out, no_timer(fmt::format("monitor/{}", run), order.node));
     if (std::holds_alternative<Up>(c.phase)) move_into(out, DisconnectRemote{order.node});
     for (const char* what : {"answer", "poke", "stop"}) move_into(out, no_timer(what, order.node));
-    const bool guest = c.guest;
-    c = Connection{};
-    c.guest = guest;
+    c = Connection{.phase = Down{}, .server = c.server, .port = c.port, .guest = c.guest};
     if (tell) out.emplace_back(RemoteDown{order.node});
     result(now, order, ExecStatus::kDone, 0, "", out);
 }
@@ -162,7 +172,32 @@ void RemoteConnections::give_up_opening(const Now& now, const std::string& node,
 
 RemoteConnections::Events RemoteConnections::on_connected(const Now& now, const RemoteConnected& input) {
     Events out;
+    if (const auto reaching = reaching_.find(input.node);
+        reaching != reaching_.end() && reaching->second.second == input.token) {
+        const bool reachable = input.fault == RemoteFault::kNone;
+        if (reachable) move_into(out, DisconnectRemote{input.node});
+        out.emplace_back(RemoteReached{
+            .asker = reaching->second.first, .node = input.node.substr(kReachPrefix.size()), .reachable = reachable});
+        reaching_.erase(reaching);
+        return out;
+    }
     const auto found = connections_.find(input.node);
+    if (auto* searching = found == connections_.end() ? nullptr : std::get_if<Searching>(&found->second.phase);
+        searching != nullptr) {
+        if (searching->token != input.token) return out;
+        if (input.fault == RemoteFault::kNone) {
+            // A start makes it anew, and finds out what became of everything there meanwhile.
+            search_over(now, input.node, true, true, out);
+            return out;
+        }
+        searching->tried = true;
+        if (searching->elsewhere) {
+            search_over(now, input.node, true, false, out);
+        } else {
+            move_into(out, timer("try", input.node, now.mono + kTryAgain));
+        }
+        return out;
+    }
     auto* opening = found == connections_.end() ? nullptr : std::get_if<Opening>(&found->second.phase);
     if (opening == nullptr || opening->token != input.token || opening->waiting) return out;
     switch (input.fault) {
@@ -209,9 +244,9 @@ void RemoteConnections::attempt_failed(const Now& now, const std::string& node, 
     }
     const ConnectionOrder order = opening.order;
     c.phase = Down{};
-    move_into(out, log(wire::Severity::kWarning, node,
-                       fmt::format("{} cannot be connected to within {} s: {}", node, order.timeout.count() / 1000,
-                                   why)));
+    move_into(out,
+              log(wire::Severity::kWarning, node,
+                  fmt::format("{} cannot be connected to within {} s: {}", node, order.timeout.count() / 1000, why)));
     result(now, order, ExecStatus::kError, 1, why, out);
 }
 
@@ -265,8 +300,10 @@ void RemoteConnections::request(const Now& now, const std::string& node, Asked a
                                 Events& out) {
     Connection& c = at(node);
     // The monitor's own timeout bounds the wait for a sign of life.
-    if (asked.kind != Asked::Kind::kPoke) asked.deadline = now.mono + kAnswerMax;
-    else asked.deadline = Instant::max();
+    if (asked.kind != Asked::Kind::kPoke)
+        asked.deadline = now.mono + kAnswerMax;
+    else
+        asked.deadline = Instant::max();
     const std::uint32_t number = ++numbers_;
     c.asked.emplace(number, asked);
     xml::Builder remote(*message);
@@ -373,29 +410,94 @@ RemoteConnections::Events RemoteConnections::on_lost(const Now& now, const Remot
 }
 
 /// The connection is over without our asking; what it was used for ends with it.
-void RemoteConnections::lost(const Now& now, const std::string& node, std::string_view why, Events& out, bool told) {
+void RemoteConnections::lost(const Now& now, const std::string& node, std::string_view why, Events& out,
+                             bool searchable, bool told) {
     Connection& c = at(node);
     c.phase = Down{};
     c.asked.clear();
     for (const char* what : {"answer", "poke"}) move_into(out, no_timer(what, node));
-    move_into(out,
-              log(wire::Severity::kWarning, node, fmt::format("the connection to {} is lost: {}", node, why)));
+    const bool search_for_it = searchable && !c.guest && !c.stopping;
+    move_into(out, log(wire::Severity::kWarning, node,
+                       fmt::format("the connection to {} is lost: {}{}", node, why,
+                                   search_for_it ? "; looking for a node that can reach it" : "")));
     out.emplace_back(RemoteGone{node});
-    std::map<std::uint32_t, ConnectionOrder> failed = std::exchange(c.poked, {});
+    std::map<std::uint32_t, ConnectionOrder> failing = std::exchange(c.poked, {});
     for (auto& [run, monitor] : std::exchange(c.monitors, {})) {
         move_into(out, no_timer(fmt::format("monitor/{}", run), node));
         monitor.order.begun = now;
-        failed.insert_or_assign(run, std::move(monitor.order));
+        failing.insert_or_assign(run, std::move(monitor.order));
     }
-    for (const auto& [run, order] : failed)
-        result(now, order, ExecStatus::kNotConnected, 1, "Lost connection to remote executor", out);
-    if (failed.empty() && !told) {
-        ConnectionOrder unwatched;
-        unwatched.node = node;
-        unwatched.begun = now;
-        result(now, unwatched, ExecStatus::kNotConnected, 1, "Lost connection to remote executor", out);
+    if (search_for_it) {
+        c.phase = Searching{.failing = std::move(failing)};
+        move_into(out, timer("search", node, now.mono + kSearchMax));
+        out.emplace_back(RemoteSearch{.node = node, .server = c.server, .port = c.port});
+        search(now, node, out);
+        return;
     }
+    if (!failing.empty() || !told) fail_monitors(now, node, failing, out);
     if (c.stopping) stopped(now, ConnectionOrder(*c.stopping), out);
+}
+
+void RemoteConnections::fail_monitors(const Now& now, const std::string& node,
+                                      const std::map<std::uint32_t, ConnectionOrder>& failing, Events& out) {
+    for (const auto& [run, order] : failing)
+        result(now, order, ExecStatus::kNotConnected, 1, "Lost connection to remote executor", out);
+    if (!failing.empty()) return;
+    ConnectionOrder unwatched;
+    unwatched.node = node;
+    unwatched.begun = now;
+    result(now, unwatched, ExecStatus::kNotConnected, 1, "Lost connection to remote executor", out);
+}
+
+void RemoteConnections::search(const Now& now, const std::string& node, Events& out) {
+    (void)now;
+    Connection& c = at(node);
+    Searching& searching = std::get<Searching>(c.phase);
+    searching.token = ++tokens_;
+    move_into(out,
+              ConnectRemote{
+                  .node = node, .token = searching.token, .server = c.server, .port = c.port, .timeout = kReachMax});
+}
+
+void RemoteConnections::search_over(const Now& now, const std::string& node, bool found, bool here, Events& out) {
+    Connection& c = at(node);
+    const auto failing = std::get<Searching>(c.phase).failing;
+    c.phase = Down{};
+    move_into(out, DisconnectRemote{node});
+    for (const char* what : {"try", "search"}) move_into(out, no_timer(what, node));
+    if (!found) {
+        out.emplace_back(RemoteSearched{.node = node});
+        fail_monitors(now, node, failing, out);
+        return;
+    }
+    // The end of a search is the end of monitors that recur, and what a probe finds is: nothing here.
+    for (const auto& [run, order] : failing)
+        if (order.interval.count() == 0) result(now, order, ExecStatus::kDone, 7, "", out);
+    out.emplace_back(RemoteSearched{.node = node, .found = true, .here = here});
+    ConnectionOrder gone;
+    gone.node = node;
+    gone.begun = now;
+    result(now, gone, ExecStatus::kDone, 7, "", out);
+}
+
+RemoteConnections::Events RemoteConnections::reach(const std::string& asker, const std::string& node,
+                                                   const std::string& server, std::uint16_t port) {
+    Events out;
+    if (is_up(node)) return out;
+    const std::string name = std::string(kReachPrefix) + node;
+    reaching_.insert_or_assign(name, std::pair(asker, ++tokens_));
+    move_into(out, ConnectRemote{.node = name, .token = tokens_, .server = server, .port = port, .timeout = kReachMax});
+    return out;
+}
+
+RemoteConnections::Events RemoteConnections::on_reachable(const Now& now, const std::string& node) {
+    Events out;
+    const auto found = connections_.find(node);
+    auto* searching = found == connections_.end() ? nullptr : std::get_if<Searching>(&found->second.phase);
+    if (searching == nullptr) return out;
+    searching->elsewhere = true;
+    if (searching->tried) search_over(now, node, true, false, out);
+    return out;
 }
 
 RemoteConnections::Events RemoteConnections::on_timer(const Now& now, std::string_view name) {
@@ -412,6 +514,9 @@ RemoteConnections::Events RemoteConnections::on_timer(const Now& now, std::strin
     if (what == "try") {
         const auto* opening = std::get_if<Opening>(&c.phase);
         if (opening != nullptr && opening->waiting) connect(now, node, out);
+        if (std::holds_alternative<Searching>(c.phase)) search(now, node, out);
+    } else if (what == "search") {
+        if (std::holds_alternative<Searching>(c.phase)) search_over(now, node, false, false, out);
     } else if (what.starts_with(kMonitor)) {
         const auto run = parse_integer(what.substr(kMonitor.size()));
         const auto monitor = run ? c.monitors.find(static_cast<std::uint32_t>(*run)) : c.monitors.end();
@@ -419,22 +524,26 @@ RemoteConnections::Events RemoteConnections::on_timer(const Now& now, std::strin
             poke(now, node, ConnectionOrder(monitor->second.order), out);
     } else if (what == "poke" || what == "answer") {
         const bool overdue =
-            what == "poke" ? std::ranges::any_of(
-                                 c.poked, [&](const auto& p) { return p.second.begun.mono + p.second.timeout <= now.mono; })
-                           : std::ranges::any_of(c.asked, [&](const auto& a) { return a.second.deadline <= now.mono; });
+            what == "poke"
+                ? std::ranges::any_of(c.poked,
+                                      [&](const auto& p) { return p.second.begun.mono + p.second.timeout <= now.mono; })
+                : std::ranges::any_of(c.asked, [&](const auto& a) { return a.second.deadline <= now.mono; });
         if (!overdue) return out;
         move_into(out, DisconnectRemote{node});
         if (std::holds_alternative<Opening>(c.phase)) {
             attempt_failed(now, node, "The remote executor did not answer", out);
             return out;
         }
-        // The ones that asked for it get their own reason; every other monitor fails with the connection.
-        const bool told = !c.poked.empty();
-        for (const auto& [run, order] : std::exchange(c.poked, {})) {
-            result(now, order, ExecStatus::kError, 1, "Remote executor did not respond", out);
-            if (c.monitors.erase(run) != 0) move_into(out, no_timer(fmt::format("monitor/{}", run), node));
+        bool told = false;
+        if (c.guest) {
+            // The ones that asked for it get their own reason; every other monitor fails with the connection.
+            for (const auto& [run, order] : std::exchange(c.poked, {})) {
+                told = true;
+                result(now, order, ExecStatus::kError, 1, "Remote executor did not respond", out);
+                if (c.monitors.erase(run) != 0) move_into(out, no_timer(fmt::format("monitor/{}", run), node));
+            }
         }
-        lost(now, node, "the remote executor does not answer", out, told);
+        lost(now, node, "the remote executor does not answer", out, true, told);
     } else if (what == "stop") {
         if (c.stopping) {
             // Nobody took it over; the end of this connection is the end of the node's membership.
@@ -447,9 +556,10 @@ RemoteConnections::Events RemoteConnections::on_timer(const Now& now, std::strin
 
 RemoteConnections::Events RemoteConnections::fail(const Now& now, const std::string& node, std::string_view why) {
     Events out;
+    if (is_searched(node)) search_over(now, node, false, false, out);
     if (!is_up(node)) return out;
     move_into(out, DisconnectRemote{node});
-    lost(now, node, why, out);
+    lost(now, node, why, out, false);
     return out;
 }
 
@@ -466,6 +576,11 @@ RemoteConnections::Events RemoteConnections::close_all() {
 bool RemoteConnections::is_up(std::string_view node) const {
     const auto found = connections_.find(node);
     return found != connections_.end() && std::holds_alternative<Up>(found->second.phase);
+}
+
+bool RemoteConnections::is_searched(std::string_view node) const {
+    const auto found = connections_.find(node);
+    return found != connections_.end() && std::holds_alternative<Searching>(found->second.phase);
 }
 
 std::vector<std::string> RemoteConnections::up() const {

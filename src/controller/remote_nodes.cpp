@@ -28,15 +28,28 @@ Overloaded(F...) -> Overloaded<F...>;
 void Controller::State::perform(RemoteConnections::Events events) {
     for (RemoteEvent& event : events) {
         std::visit(Overloaded{
-                       [&](const ConnectionResult& e) { perform(resources.on_connection_result(now, e)); },
+                       [&](const ConnectionResult& e) { on_connection_result(e); },
                        [&](const RemoteUp& e) { remote_up(e); },
                        [&](const RemoteGone& e) { remote_gone(e.node); },
                        [&](const RemoteDown& e) { remote_down(e.node); },
                        [&](const RemoteHandedOver& e) {
-                           log(wire::Severity::kNotice, fmt::format("{} was taken over by another node", e.node), e.node);
+                           log(wire::Severity::kNotice, fmt::format("{} was taken over by another node", e.node),
+                               e.node);
                            remote_resources.erase(e.node);
                            early_notices.erase(e.node);
                            out.emplace_back(ProxyClosed{e.node});
+                       },
+                       [&](const RemoteSearch& e) {
+                           auto question = message("remote_reach", "crmd", "crmd", "");
+                           question.set("id", e.node).set("server", e.server).set("port", e.port);
+                           send("", std::move(question).build());
+                       },
+                       [&](const RemoteSearched& e) { remote_searched(e); },
+                       [&](const RemoteReached& e) {
+                           if (!e.reachable) return;
+                           auto answer = message("remote_reached", "crmd", "crmd", e.asker);
+                           answer.set("id", e.node);
+                           send(e.asker, std::move(answer).build());
                        },
                        [&](const RemoteAnswer& e) {
                            if (Resources* there = resources_of(e.node); there != nullptr)
@@ -119,7 +132,6 @@ void Controller::State::write_remote_state(const std::string& node, bool up, boo
 }
 
 void Controller::State::tell_remote_state(const std::string& node, bool up) {
-    peers.set_remote(node, up, self.name);
     auto state = message("remote_state", "crmd", "crmd", "");
     state.set("id", node).set("in_ccm", up ? "true" : "false").set("connection_host", self.name);
     send("", std::move(state).build());
@@ -129,9 +141,75 @@ void Controller::State::on_remote_state(const wire::NodeRef& from, const xml::No
     const std::string node(message.id());
     if (node.empty()) return;
     const bool up = parse_bool(message.get("in_ccm")).value_or(false);
+    const auto known = peers.remotes().find(node);
+    const bool was_up = known != peers.remotes().end() && known->second.up;
     peers.set_remote(node, up, message.get("connection_host", from.name));
+    // What shall run there could not be planned before: nothing was known of the node.
+    if (up && !was_up && holds_office()) abort(fmt::format("{} is connected", node));
     // What was ordered there is not going to be answered; the plan that runs must not wait for it.
     if (!up && holds_office()) perform(runner.on_node_lost(now.mono, node));
+}
+
+void Controller::State::on_reach_request(const wire::NodeRef& from, const xml::Node& message) {
+    const auto port = parse_integer(message.get("port"));
+    if (from.id == self.id || message.id().empty() || !port || *port <= 0 || *port > 65535) return;
+    perform(connections.reach(from.name, std::string(message.id()), std::string(message.get("server")),
+                              static_cast<std::uint16_t>(*port)));
+}
+
+void Controller::State::remote_searched(const RemoteSearched& searched) {
+    const std::string& node = searched.node;
+    if (!searched.found) {
+        log(wire::Severity::kWarning, fmt::format("no node can reach {}: its connection has failed", node), node);
+    } else if (searched.here) {
+        log(wire::Severity::kNotice, fmt::format("{} can be reached again: connecting anew", node), node);
+    } else {
+        // The scheduler knows no better reason to prefer another host than that a start has failed here.
+        log(wire::Severity::kWarning,
+            fmt::format("{} can be reached from other nodes, but not from {}: moving its connection; clean {} up here "
+                        "once that is repaired",
+                        node, self.name, node),
+            node);
+        awaited_bans.emplace(node, ConnectionResult{});
+        for (const auto& [name, value] : {std::pair{"fail-count", std::string("INFINITY")},
+                                          std::pair{"last-failure", std::to_string(now.wall.seconds)}}) {
+            xml::Builder update("update_attr");
+            update.set("t", "attrd").set("src", "crmd").set("task", "update");
+            update.set("attr_name", fmt::format("{}-{}#start_0", name, node)).set("attr_value", value);
+            update.set("attr_host", self.name).set("attr_host_id", self.id.value);
+            update.set("attr_is_remote", "0").set("attr_is_private", "0");
+            out.emplace_back(AttributeCall{std::move(update).build()});
+        }
+    }
+    const auto held = held_orders.extract(node);
+    if (held.empty()) return;
+    for (const auto& [op, requester] : held.mapped())
+        perform(Resources({NodeId{}, node}, Resources::Kind::kRemoteNode)
+                    .refuse_unconnected(*op, requester, fmt::format("There is no connection to {}", node)));
+}
+
+void Controller::State::on_connection_result(const ConnectionResult& result) {
+    const auto awaited = awaited_bans.find(result.node);
+    if (result.run == 0 && awaited != awaited_bans.end()) {
+        awaited->second = result;
+        release_banned();
+    } else {
+        perform(resources.on_connection_result(now, result));
+    }
+}
+
+/// A plan made between the two would start the connection where it has just failed.
+void Controller::State::release_banned() {
+    for (auto it = awaited_bans.begin(); it != awaited_bans.end();) {
+        const std::string attribute = fmt::format("fail-count-{}#start_0", it->first);
+        if (it->second.node.empty() || transient_value(self.name, attribute) != "INFINITY") {
+            ++it;
+            continue;
+        }
+        const ConnectionResult result = it->second;
+        it = awaited_bans.erase(it);
+        perform(resources.on_connection_result(now, result));
+    }
 }
 
 void Controller::State::on_pseudo_event(const transition::Action& action) {

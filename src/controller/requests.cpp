@@ -69,6 +69,10 @@ void Controller::State::on_request(const wire::NodeRef& from, const xml::NodePtr
         on_throttle(from, *message);
     } else if (task == "remote_state") {
         on_remote_state(from, *message);
+    } else if (task == "remote_reach") {
+        on_reach_request(from, *message);
+    } else if (task == "remote_reached") {
+        perform(connections.on_reachable(now, std::string(message->id())));
     } else if (task == "rm_node_cache") {
         forget_node(*message, false);
     } else if (task == "ping") {
@@ -280,7 +284,9 @@ void Controller::State::on_resource_request(const xml::NodePtr& message) {
                                        history_records(identity, result, node, nullptr, "lrm_delete"), "lrm_delete")});
         return;
     }
-    if (there == nullptr) {
+    if (there == nullptr && connections.is_searched(owner)) {
+        held_orders[owner].emplace_back(op, requester);
+    } else if (there == nullptr) {
         // Not recorded: nothing is known of what runs there, and the connection's failure says why.
         perform(Resources({NodeId{}, owner}, Resources::Kind::kRemoteNode)
                     .refuse_unconnected(*op, requester, fmt::format("There is no connection to {}", owner)));

@@ -45,6 +45,9 @@ ResourceIdentity identity_of(const xml::Node& op) {
 /// Key of what nobody ordered: transition -1.
 constexpr std::string_view kOutsideKey = "0:-1:0:00000000-0000-0000-0000-000000000000";
 
+/// Likewise, of a probe that wants to find nothing.
+constexpr std::string_view kGoneKey = "0:-1:7:00000000-0000-0000-0000-000000000000";
+
 ConnectionOrder cancelled_monitor(const std::string& node, std::uint32_t run) {
     ConnectionOrder order;
     order.run = run;
@@ -286,19 +289,26 @@ Resources::Step Resources::on_connection_result(const Now& now, const Connection
     const auto it = std::ranges::find_if(recurring, [&](const auto& entry) { return entry.second.run == outcome.run; });
     if (it != recurring.end()) {
         OperationResult result = result_of(it->second);
+        // A connection may be lost in the second in which it was made: only the call id then says which came later.
+        if (outcome.status != ExecStatus::kDone) result.call_id = connection_calls_++;
         finish(now, it->second, std::move(result), step);
         return step;
     }
     if (outcome.run != 0 || !resource->second.active) return step;
-    // Lost without a monitor that could have said so.
+    // Of no order: lost without a monitor that could have said so, or (rc 7) not here any more without having failed.
+    const bool gone = outcome.rc == 7;
     Operation operation;
     operation.resource = resource->second.identity;
-    operation.action = "asyncmon";
-    operation.transition_key = kOutsideKey;
+    operation.action = gone ? "monitor" : "asyncmon";
+    operation.transition_key = gone ? kGoneKey : kOutsideKey;
     operation.call_id = connection_calls_++;
     operation.parameters = resource->second.start_parameters;
     operation.parameters.emplace("crm_feature_set", wire::kFeatureSet);
     OperationResult result = result_of(operation);
+    if (gone) {
+        resource->second.active = false;
+        resource->second.recurring.clear();
+    }
     record(now, operation, result, step, "do_update_resource");
     return step;
 }

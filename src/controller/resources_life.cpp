@@ -1,4 +1,5 @@
-// controller/resources_life.cpp — what an executor's coming and going means for resources: import, hand-over of history.
+// controller/resources_life.cpp — what an executor's coming and going means for resources: import, hand-over of
+// history.
 #include "base/text.h"
 #include "controller/resources.h"
 

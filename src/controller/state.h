@@ -168,6 +168,10 @@ struct Controller::State {
     void write_remote_state(const std::string& node, bool up, bool erase_history);
     void tell_remote_state(const std::string& node, bool up);
     void on_remote_state(const wire::NodeRef& from, const xml::Node& message);
+    void on_reach_request(const wire::NodeRef& from, const xml::Node& message);
+    void remote_searched(const RemoteSearched& searched);
+    void on_connection_result(const ConnectionResult& result);
+    void release_banned();
     void on_pseudo_event(const transition::Action& action);
     [[nodiscard]] bool is_remote(std::string_view node) const;
     /// Who runs resources on that node as far as we reach it: this node's executor, a connected remote node's, or none.
@@ -227,6 +231,10 @@ struct Controller::State {
     RemoteConnections connections;
     /// What runs on remote nodes, by name; those whose connection we host and which have accepted us.
     std::map<std::string, Resources, std::less<>> remote_resources;
+    /// Connections that count as stopped here once the CIB says that they may not be started here.
+    std::map<std::string, ConnectionResult> awaited_bans;
+    /// Orders for remote nodes whose connection was lost and that are searched for: refused when that is over.
+    std::map<std::string, std::vector<std::pair<xml::NodePtr, Requester>>> held_orders;
     /// Notices of remote executors that came before we had asked what runs there.
     std::map<std::string, std::vector<xml::NodePtr>> early_notices;
     /// Tokens that remote nodes' resources were given under another number: owner and its own token.

@@ -115,13 +115,13 @@ ProxyEffects ClusterProxy::on_message(const std::string& node, const xml::Node& 
         const auto service = service_of(name);
         auto& sessions = nodes_[node];
         if (!service || sessions.size() >= kSessionsMax || sessions.contains(session)) {
-            out.emplace_back(wire::Log{
-                .severity = wire::Severity::kWarning,
-                .text = fmt::format("session {} of {} with '{}' is refused: {}", session, node, name,
-                                    !service                      ? "there is no such service"
-                                    : sessions.contains(session) ? "it is open already"
-                                                                  : "too many are open"),
-                .node = node});
+            out.emplace_back(
+                wire::Log{.severity = wire::Severity::kWarning,
+                          .text = fmt::format("session {} of {} with '{}' is refused: {}", session, node, name,
+                                              !service                     ? "there is no such service"
+                                              : sessions.contains(session) ? "it is open already"
+                                                                           : "too many are open"),
+                          .node = node});
             if (!sessions.contains(session))
                 out.emplace_back(ToRemoteDaemon{node, proxy_message("destroy", session).build()});
             return out;
