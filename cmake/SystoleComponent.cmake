@@ -50,6 +50,8 @@ function(systole_component name)
 endfunction()
 
 # systole_program(NAME MAIN file DEPS components... [INSTALL folder]): an executable in BUILD/bin, installed in the folder.
+#
+# A folder whose programs all go to the same place says so once: SYSTOLE_PROGRAM_FOLDER, SYSTOLE_PROGRAM_COMPONENT.
 function(systole_program name)
   cmake_parse_arguments(P "" "MAIN;INSTALL" "DEPS;LIBS" ${ARGN})
   add_executable(${name} ${P_MAIN})
@@ -57,6 +59,8 @@ function(systole_program name)
   target_link_libraries(${name} PRIVATE systole_options ${P_DEPS} ${P_LIBS})
   if(P_INSTALL)
     install(TARGETS ${name} RUNTIME DESTINATION ${P_INSTALL})
+  elseif(SYSTOLE_PROGRAM_FOLDER)
+    install(TARGETS ${name} RUNTIME DESTINATION ${SYSTOLE_PROGRAM_FOLDER} COMPONENT ${SYSTOLE_PROGRAM_COMPONENT})
   endif()
 endfunction()
 

@@ -50,9 +50,13 @@ wire::Log log(wire::Severity severity, fmt::format_string<Args...> format, Args&
     return {severity, fmt::format(format, std::forward<Args>(args)...)};
 }
 
+/// Call ids are read as signed numbers, by us and by peers: they begin below this.
+constexpr std::uint64_t kCallsBelow = 1'000'000'000;
+
 }  // namespace
 
-Manager::Manager(wire::NodeRef self, std::uint64_t seed) : self_(self), next_call_(seed), election_(self) {
+Manager::Manager(wire::NodeRef self, std::uint64_t seed)
+    : self_(self), next_call_(seed % kCallsBelow), election_(self) {
     node_ids_[to_lower(self_.name)] = std::to_string(self_.id.value);
 }
 

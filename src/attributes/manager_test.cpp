@@ -16,7 +16,7 @@ public:
     explicit Cluster(unsigned count) {
         for (unsigned i = 1; i <= count; ++i) {
             const wire::NodeRef node{NodeId{i}, fmt::format("n{}", i)};
-            nodes_.emplace_back(node, Manager(node, i * 1000));
+            nodes_.emplace_back(node, Manager(node, ~std::uint64_t{0} - i * 1000));
         }
         for (unsigned i = 1; i <= count; ++i) up_.insert(NodeId{i});
         members_changed();

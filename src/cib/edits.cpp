@@ -88,7 +88,7 @@ void drop_nested(std::vector<Path>& paths) {
 
 NodePtr failed_update(const Node& object, std::string_view operation, int rc, const Release& release) {
     Builder update("failed_update");
-    update.set("id", object.id());
+    update.set_unless_empty("id", object.id());
     update.set(release.objects_rebuilt ? "object_type" : "object-type", object.name());
     update.set("operation", operation).set("reason", describe_legacy(rc));
     update.add(object.share());

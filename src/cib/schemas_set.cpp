@@ -1,6 +1,7 @@
 #include "cib/schemas_set.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include <fmt/format.h>
@@ -50,6 +51,52 @@ xml::NodePtr without_configuration(const xml::Node& cib) {
         root.add(child->is("configuration") ? configuration.build() : child);
     }
     return std::move(root).build();
+}
+
+// ---- What cannot make a valid CIB invalid ----
+//
+// Most changes of a running cluster are of one nvpair's value. By every schema that is text, whatever the pair is for,
+// but for the pairs below; so such a change needs no look at the rest, which would cost time with the CIB's size.
+
+bool is_restricted(std::string_view pair) { return pair == "cluster-infrastructure" || pair == "stonith-action"; }
+
+bool same_shape(const xml::Node& a, const xml::Node& b) {
+    return a.kind() == b.kind() && a.name() == b.name() && a.text() == b.text() &&
+           std::ranges::equal(a.attributes(), b.attributes(), {}, &xml::Attribute::name, &xml::Attribute::name);
+}
+
+template <class MayDiffer>
+bool attributes_differ_only(const xml::Node& a, const xml::Node& b, MayDiffer may_differ) {
+    for (std::size_t i = 0; i < a.attributes().size(); ++i) {
+        const xml::Attribute& now = b.attributes()[i];
+        if (a.attributes()[i].value != now.value && !may_differ(now.name.view(), now.value.view())) return false;
+    }
+    return true;
+}
+
+bool only_pair_values_differ(const xml::NodePtr& before, const xml::NodePtr& now) {
+    if (before == now) return true;
+    if (!same_shape(*before, *now) || before->children().size() != now->children().size()) return false;
+    const bool is_pair = now->is("nvpair") && !is_restricted(now->get("name"));
+    if (!attributes_differ_only(*before, *now,
+                                [&](std::string_view name, std::string_view) { return is_pair && name == "value"; }))
+        return false;
+    return std::ranges::equal(before->children(), now->children(), only_pair_values_differ);
+}
+
+// The root's counters and what it says about the last change; its children are the same sections.
+bool only_versions_differ(const xml::Node& before, const xml::Node& now) {
+    const auto name_of = [](const xml::NodePtr& child) { return child->name(); };
+    return same_shape(before, now) && std::ranges::equal(before.children(), now.children(), {}, name_of, name_of) &&
+           attributes_differ_only(before, now, [](std::string_view name, std::string_view value) {
+               constexpr std::array kCounters{"admin_epoch", "epoch", "num_updates"};
+               constexpr std::array kTexts{"cib-last-written", "update-origin", "update-client", "update-user",
+                                           "dc-uuid"};
+               const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+               if (std::ranges::find(kCounters, name) != kCounters.end())
+                   return !value.empty() && std::ranges::all_of(value, is_digit);
+               return std::ranges::find(kTexts, name) != kTexts.end();
+           });
 }
 
 xml::NodePtr with_schema(const xml::NodePtr& cib, std::string_view schema) {
@@ -108,7 +155,10 @@ Result<void> SchemaSet::validate(const xml::Node& cib, const xml::Node* known_va
         const auto before = known_valid->child_ptr("configuration");
         const auto now = cib.child_ptr("configuration");
         // Ids are unique and referred to across sections, so the configuration is looked at as a whole or not at all.
-        if (before && before == now) return validate_by(*schema, *without_configuration(cib));
+        if (before && now && only_pair_values_differ(before, now)) {
+            if (only_versions_differ(*known_valid, cib)) return {};
+            return validate_by(*schema, *without_configuration(cib));
+        }
     }
     return validate_by(*schema, cib);
 }

@@ -112,6 +112,35 @@ TEST_F(SchemaSetTest, LooksAtTheRootOnlyWhereTheConfigurationIsShared) {
     EXPECT_FALSE(set.validate(*worse, before.get()).has_value());
 }
 
+TEST_F(SchemaSetTest, NeedsNoSchemaWhereOnlyThePairsValuesDiffer) {
+    const auto with = [](const std::string& schema, const std::string& pair, const std::string& more = "") {
+        return parse("<cib validate-with=\"" + schema + "\" admin_epoch=\"0\" epoch=\"1\" num_updates=\"0\">" +
+                     "<configuration><crm_config><cluster_property_set id=\"o\">" + pair +
+                     "</cluster_property_set></crm_config><nodes/><resources/><constraints/></configuration>" + more +
+                     "<status/></cib>");
+    };
+    const std::string before = R"(<nvpair id="p" name="batch-limit" value="1"/>)";
+    SchemaSet set(files());
+    EXPECT_TRUE(set.validate(*with("pacemaker-3.9", R"(<nvpair id="p" name="batch-limit" value="2"/>)"),
+                             with("pacemaker-3.9", before).get()));
+    EXPECT_THAT(reads_, ElementsAre());
+    // Everything else is looked at: another id, a pair without a name, another section, a value that a schema
+    // restricts.
+    const auto was = with("pacemaker-3.9", before + R"(<nvpair id="q" name="x" value="1"/>)");
+    for (const char* worse : {R"(<nvpair id="q" name="batch-limit" value="1"/><nvpair id="q" name="x" value="1"/>)",
+                              R"(<nvpair id="p" value="1"/><nvpair id="q" name="x" value="1"/>)"})
+        EXPECT_FALSE(set.validate(*with("pacemaker-3.9", worse), was.get())) << worse;
+    EXPECT_FALSE(set.validate(*with("pacemaker-3.9", before, "<more/>"), with("pacemaker-3.9", before).get()));
+    const auto restricted = [&](const std::string& schema, const std::string& name, const std::string& value) {
+        const auto pair = [&](const std::string& v) {
+            return with(schema, "<nvpair id=\"p\" name=\"" + name + "\" value=\"" + v + "\"/>");
+        };
+        return set.validate(*pair(value), pair("fine").get()).has_value();
+    };
+    EXPECT_FALSE(restricted("pacemaker-3.9", "cluster-infrastructure", "heartbeat"));
+    EXPECT_FALSE(restricted("pacemaker-4.0", "stonith-action", "poweroff"));
+}
+
 TEST_F(SchemaSetTest, UpgradesThroughAllSeriesAndKeepsStatusAsItIs) {
     std::vector<std::string> notes;
     SchemaSet set(files(), [&](const SchemaNote& note) { notes.push_back(note.text); });

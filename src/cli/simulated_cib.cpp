@@ -227,9 +227,14 @@ StatusElement& SimulatedCib::resource_history(StatusElement& node, std::string_v
     if (!lrm.has("id")) lrm.set("id", node.get("id"));
     StatusElement& list = lrm.child_or_new("lrm_resources");
     for (const std::string_view name : {resource, lrm_name}) {
+        StatusElement* found = nullptr;
+        int count = 0;
         for (const auto& child : list.children) {
-            if (child->name == "lrm_resource" && child->get("id") == name) return *child;
+            if (child->name != "lrm_resource" || child->get("id") != name) continue;
+            found = child.get();
+            ++count;
         }
+        if (count == 1) return *found;  // of several by that name none is the one: the result gets an entry of its own
     }
     list.children.push_back(std::make_unique<StatusElement>());
     StatusElement& history = *list.children.back();

@@ -2,16 +2,18 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <fstream>
 #include <iterator>
-#include <mutex>
 #include <thread>
 
 #include "base/text.h"
 #include "cli/command.h"
-#include "sim/drill.h"
+#include "sim/campaign.h"
 #include "xml/parse.h"
+#include "xml/write.h"
 
 namespace systole::cli {
 namespace {
@@ -34,18 +36,28 @@ CommandSpec spec() {
           {'s', "seed", Value::kRequired, "SEED", "Run this seed only, and print its history"},
           {'r', "resources", Value::kRequired, "N", "Primitives beside a group and a clone (6)"},
           {'x', "xml-file", Value::kRequired, "FILE", "Drill this configuration instead of a drawn one"},
-          {'F', "faults", Value::kRequired, "N", "At most this many faults a run (6)"},
-          {0, "sabotage", Value::kRequired, "NAME",
-           "Break the world deliberately, to see that the checks find it (\"list\": the names)"}}},
+          {'F', "faults", Value::kRequired, "N", "At most this many faults a run (10)"},
+          {0, "only", Value::kRequired, "N,N,...", "With --seed: of the drawn faults only those (1 is the first)"},
+          {0, "sabotage", Value::kRequired, "NAME", "Break the world deliberately: see below"}}},
         {"how",
          "How it is run:",
          "Show options for the way of running",
          {{'j', "jobs", Value::kRequired, "N", "Runs at once (number of processors)"},
+          {'H', "history", Value::kNone, "", "With --seed: print what happened though all went well"},
           {'2', "twice", Value::kNone, "", "Run each seed twice and compare the hash of everything that happened"},
+          {0, "save-cib", Value::kRequired, "FILE", "With --seed: write the CIB at the end to that file"},
           {'k', "keep-going", Value::kNone, "", "Do not stop at the first seed that fails"}}}};
-    s.notes =
-        "Exit status: 0 no violation, 1 a violation was found (with --sabotage: 0 if one was found, 1 if none was).\n"
-        "A failing seed is printed with the one command that repeats it.";
+    static const std::string kNotes = [] {
+        std::string notes =
+            "Exit status: 0 no violation, 1 a violation was found (with --sabotage: 0 if one was found, 1 if none "
+            "was).\n"
+            "A failing seed is printed with the one command that repeats it, with as few faults as are needed.\n\n"
+            "Deliberate errors (--sabotage), each of which must be found within 200 seeds:";
+        for (const sim::SabotageName& error : sim::sabotage_names())
+            notes += fmt::format("\n  {:24}{}", error.name, error.what);
+        return notes;
+    }();
+    s.notes = kNotes;
     return s;
 }
 
@@ -54,88 +66,44 @@ std::string clock_text(Instant at) {
     return fmt::format("{:3}:{:02}.{:03}", ms / 60'000, ms / 1000 % 60, ms % 1000);
 }
 
-struct Campaign {
-    sim::DrillOptions options;
-    std::uint64_t first = 1;
-    std::uint64_t count = 100;
-    unsigned jobs = 1;
-    bool twice = false;
-    bool keep_going = false;
-    bool progress = false;
-};
-
-struct Totals {
-    std::uint64_t runs = 0;
-    double simulated_hours = 0;
-    std::size_t steps = 0, fencings = 0, agent_runs = 0, messages = 0;
-    std::map<std::string, unsigned> faults;
-    std::vector<sim::DrillResult> failed;
-};
-
-/// Seeds are independent, so several run at once; the totals are the same in whatever order they end.
-Totals run_campaign(const Campaign& campaign) {
-    Totals totals;
-    std::mutex mutex;
-    std::uint64_t next = 0;
-    bool stop = false;
-    const auto worker = [&] {
-        for (;;) {
-            std::uint64_t seed = 0;
-            {
-                const std::lock_guard lock(mutex);
-                if (next >= campaign.count || stop) return;
-                seed = campaign.first + next++;
-            }
-            sim::DrillResult result = sim::run_drill(campaign.options, seed);
-            if (campaign.twice) {
-                const sim::DrillResult again = sim::run_drill(campaign.options, seed);
-                if (again.trace_hash != result.trace_hash)
-                    result.violations.push_back(fmt::format("I10: two runs of the same seed differ ({:016x}, {:016x})",
-                                                            result.trace_hash, again.trace_hash));
-            }
-            const std::lock_guard lock(mutex);
-            ++totals.runs;
-            totals.simulated_hours += static_cast<double>(result.simulated.count()) / 3.6e6;
-            totals.steps += result.steps;
-            totals.fencings += result.fencings;
-            totals.agent_runs += result.agent_runs;
-            totals.messages += result.messages;
-            for (const auto& [name, times] : result.faults) totals.faults[name] += times;
-            if (!result.violations.empty()) {
-                totals.failed.push_back(std::move(result));
-                stop = stop || !campaign.keep_going;
-            }
-            if (campaign.progress)
-                fmt::print(stderr, "\r{}/{} runs, {:.1f} simulated hours, {} failed ", totals.runs, campaign.count,
-                           totals.simulated_hours, totals.failed.size());
-        }
-    };
-    std::vector<std::thread> threads;
-    for (unsigned i = 1; i < campaign.jobs; ++i) threads.emplace_back(worker);
-    worker();
-    for (std::thread& thread : threads) thread.join();
-    if (campaign.progress) fmt::print(stderr, "\r{:70}\r", "");
-    std::ranges::sort(totals.failed, {}, &sim::DrillResult::seed);
-    return totals;
+std::string numbers(const std::vector<std::size_t>& faults) {
+    std::string text;
+    for (const std::size_t fault : faults) text += fmt::format("{}{}", text.empty() ? "" : ",", fault + 1);
+    return text;
 }
 
 /// The options that repeat one seed.
-std::string replay(const Arguments& arguments, std::uint64_t seed) {
+std::string replay(const Arguments& arguments, std::uint64_t seed, const std::vector<std::size_t>& faults) {
     std::string line = "systole drill";
-    for (const Given& given : arguments.given) {
-        constexpr std::array<std::string_view, 3> kKept{"nodes", "resources", "xml-file"};
-        const bool kept =
-            std::ranges::find(kKept, given.name) != kKept.end() || given.name == "faults" || given.name == "sabotage";
-        if (kept) line += fmt::format(" --{}={}", given.name, given.value.value_or(""));
-    }
-    return fmt::format("{} --seed={}", line, seed);
+    constexpr std::array<std::string_view, 5> kKept{"nodes", "resources", "xml-file", "faults", "sabotage"};
+    for (const Given& given : arguments.given)
+        if (std::ranges::find(kKept, given.name) != kKept.end())
+            line += fmt::format(" --{}={}", given.name, given.value.value_or(""));
+    return fmt::format("{} --seed={} --only={}", line, seed, numbers(faults));
 }
 
-void report(const Arguments& arguments, Output& output, const Totals& totals, bool with_history, double seconds) {
-    for (const sim::DrillResult& run : totals.failed) {
+void print_history(const sim::DrillResult& run, Output& output) {
+    for (const sim::HistoryLine& line : run.history)
+        output.line(fmt::format("  {} {:4} {}", clock_text(line.at), line.node, line.text));
+}
+
+/// Shortening takes many runs: the first few failures get one.
+constexpr std::size_t kShortened = 3;
+
+void report_failures(const Arguments& arguments, Output& output, const sim::Campaign& campaign,
+                     const sim::Totals& totals) {
+    for (std::size_t i = 0; i < totals.failed.size(); ++i) {
+        const sim::DrillResult& run = totals.failed[i];
+        std::vector<std::size_t> faults;
+        if (i < kShortened) {
+            faults = sim::shorten(campaign.options, run);
+        } else {
+            for (std::size_t n = 0; n < run.faults.size(); ++n) faults.push_back(n);
+        }
+        const std::string command = replay(arguments, run.seed, faults);
         xml::Builder element("failed-run");
         element.set("seed", static_cast<long long>(run.seed)).set("nodes", static_cast<long long>(run.nodes));
-        element.set("replay", replay(arguments, run.seed));
+        element.set("replay", command);
         output.line(fmt::format("Seed {} ({} nodes) failed:", run.seed, run.nodes));
         for (const std::string& violation : run.violations) {
             output.line("  " + violation);
@@ -143,12 +111,22 @@ void report(const Arguments& arguments, Output& output, const Totals& totals, bo
             child.set("text", violation);
             element.add(std::move(child));
         }
-        if (with_history)
-            for (const sim::HistoryLine& line : run.history)
-                output.line(fmt::format("  {} {:4} {}", clock_text(line.at), line.node, line.text));
-        output.line("  Replay: " + replay(arguments, run.seed));
+        output.line(i < kShortened ? "  Faults that are needed for it:" : "  Faults:");
+        for (const std::size_t number : faults) {
+            const sim::DrawnFault& fault = run.faults[number];
+            output.line(fmt::format("  {:3} {} {}", number + 1, clock_text(Instant{fault.at}), fault.name));
+            xml::Builder child("fault");
+            child.set("number", static_cast<long long>(number + 1)).set("kind", fault.name);
+            child.set("at", static_cast<long long>(fault.at.count()));
+            element.add(std::move(child));
+        }
+        if (campaign.count == 1) print_history(run, output);
+        output.line("  Replay: " + command);
         output.add(std::move(element));
     }
+}
+
+void report_totals(Output& output, const sim::Totals& totals, double seconds) {
     xml::Builder summary("drill");
     summary.set("runs", static_cast<long long>(totals.runs))
         .set("simulated-hours", fmt::format("{:.2f}", totals.simulated_hours))
@@ -157,19 +135,25 @@ void report(const Arguments& arguments, Output& output, const Totals& totals, bo
         .set("agent-runs", static_cast<long long>(totals.agent_runs))
         .set("fencings", static_cast<long long>(totals.fencings))
         .set("failed", static_cast<long long>(totals.failed.size()));
-    for (const auto& [name, times] : totals.faults) {
+    for (const auto& [kind, times] : totals.faults) {
         xml::Builder fault("fault");
-        fault.set("kind", name).set("count", static_cast<long long>(times));
+        fault.set("where", kind.first).set("kind", kind.second).set("count", static_cast<long long>(times));
         summary.add(std::move(fault));
     }
     output.add(std::move(summary));
     output.line(fmt::format(
         "{} runs, {:.1f} simulated hours in {:.0f} s: {} events, {} messages, {} agent runs, {} fencings", totals.runs,
         totals.simulated_hours, seconds, totals.steps, totals.messages, totals.agent_runs, totals.fencings));
-    std::string faults;
-    for (const auto& [name, times] : totals.faults)
-        faults += fmt::format("{}{} {}", faults.empty() ? "" : ", ", times, name);
-    if (!faults.empty()) output.line("Faults: " + faults);
+    std::map<std::string, std::string> by_place;
+    for (const auto& [kind, times] : totals.faults) {
+        std::string& list = by_place[kind.first];
+        list += fmt::format("{}{} {}", list.empty() ? "" : ", ", times, kind.second);
+    }
+    if (!by_place.empty()) {
+        output.begin_list("Faults:");
+        for (const auto& [place, list] : by_place) output.item(fmt::format("{}: {}", place, list));
+        output.end_list();
+    }
     output.line(totals.failed.empty() ? "No violation."
                                       : fmt::format("{} runs with violations.", totals.failed.size()));
 }
@@ -183,20 +167,68 @@ Result<std::pair<unsigned, unsigned>> node_range(std::string_view text) {
     return std::pair{static_cast<unsigned>(*low), static_cast<unsigned>(*high)};
 }
 
-ExitCode run(const Arguments& arguments, Output& output) {
-    Campaign campaign;
-    campaign.jobs = std::max(1U, std::thread::hardware_concurrency());
-    const auto number = [&](const char* name, auto& target) {
-        const auto text = arguments.value(name);
-        if (!text) return true;
-        const auto value = parse_integer(*text);
-        if (!value || *value < 0) {
-            output.fail(fmt::format("'{}' of --{} is not a number", *text, name));
-            return false;
+bool read_number(const Arguments& arguments, Output& output, const char* name, auto& target) {
+    const auto text = arguments.value(name);
+    if (!text) return true;
+    const auto value = parse_integer(*text);
+    if (!value || *value < 0) {
+        output.fail(fmt::format("'{}' of --{} is not a number", *text, name));
+        return false;
+    }
+    target = static_cast<std::decay_t<decltype(target)>>(*value);
+    return true;
+}
+
+ExitCode read_sabotage(const Arguments& arguments, Output& output, sim::DrillOptions& options) {
+    const auto text = arguments.value("sabotage");
+    if (!text) return ExitCode::kOk;
+    const auto errors = sim::sabotage_names();
+    const auto found = std::ranges::find(errors, *text, &sim::SabotageName::name);
+    if (found == errors.end()) {
+        output.fail(fmt::format("'{}' is no deliberate error; --help lists them", *text));
+        return ExitCode::kUsage;
+    }
+    options.sabotage = found->kind;
+    return ExitCode::kOk;
+}
+
+ExitCode read_configuration(const Arguments& arguments, Output& output, sim::DrillOptions& options) {
+    const auto path = arguments.value("xml-file");
+    if (!path) return ExitCode::kOk;
+    std::ifstream file(*path, std::ios::binary);
+    if (!file) {
+        output.fail(fmt::format("{} can't be read", *path));
+        return ExitCode::kNoInput;
+    }
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    auto cib = xml::parse(text);
+    if (!cib || !(*cib)->is("cib")) {
+        output.fail(fmt::format("{}: {}", *path, cib ? "the root element is not <cib>" : cib.error().what));
+        return ExitCode::kData;
+    }
+    options.cib = *cib;
+    return ExitCode::kOk;
+}
+
+ExitCode read_only(const Arguments& arguments, Output& output, sim::DrillOptions& options) {
+    const auto text = arguments.value("only");
+    if (!text) return ExitCode::kOk;
+    options.only.emplace();
+    for (const std::string_view part : split(*text, ",")) {
+        const auto number = parse_integer(part);
+        if (!number || *number < 1) {
+            output.fail(fmt::format("'{}' of --only is not the number of a fault", part));
+            return ExitCode::kUsage;
         }
-        target = static_cast<std::decay_t<decltype(target)>>(*value);
-        return true;
-    };
+        options.only->push_back(static_cast<std::size_t>(*number - 1));
+    }
+    return ExitCode::kOk;
+}
+
+ExitCode run(const Arguments& arguments, Output& output) {
+    sim::Campaign campaign;
+    campaign.jobs = std::max(1U, std::thread::hardware_concurrency());
+    const auto number = [&](const char* name, auto& target) { return read_number(arguments, output, name, target); };
     if (!number("seeds", campaign.count) || !number("first-seed", campaign.first) || !number("jobs", campaign.jobs) ||
         !number("resources", campaign.options.resources) || !number("faults", campaign.options.faults_max))
         return ExitCode::kUsage;
@@ -209,45 +241,42 @@ ExitCode run(const Arguments& arguments, Output& output) {
         }
         std::tie(campaign.options.nodes_min, campaign.options.nodes_max) = *range;
     }
-    if (const auto text = arguments.value("sabotage")) {
-        const auto& names = sim::sabotage_names();
-        const auto found = std::ranges::find(names, *text, &std::pair<std::string, sim::Sabotage>::first);
-        if (found == names.end()) {
-            for (const auto& [name, kind] : names) output.line(name);
-            return *text == "list" ? ExitCode::kOk : ExitCode::kUsage;
-        }
-        campaign.options.sabotage = found->second;
-    }
-    if (const auto path = arguments.value("xml-file")) {
-        std::ifstream file(*path, std::ios::binary);
-        if (!file) {
-            output.fail(fmt::format("{} can't be read", *path));
-            return ExitCode::kNoInput;
-        }
-        const std::string text{std::istreambuf_iterator<char>(file), {}};
-        auto cib = xml::parse(text);
-        if (!cib || !(*cib)->is("cib")) {
-            output.fail(fmt::format("{}: {}", *path, cib ? "the root element is not <cib>" : cib.error().what));
-            return ExitCode::kData;
-        }
-        campaign.options.cib = *cib;
-    }
+    for (const auto read : {read_sabotage, read_configuration, read_only})
+        if (const ExitCode code = read(arguments, output, campaign.options); code != ExitCode::kOk) return code;
     campaign.twice = arguments.has("twice");
     campaign.options.trace = campaign.twice;
     campaign.keep_going = arguments.has("keep-going");
-    campaign.progress = isatty(STDERR_FILENO) != 0 && !output.is_structured();
-    const bool single = arguments.has("seed");
-    if (single) {
+    if (arguments.has("seed")) {
         if (!number("seed", campaign.first)) return ExitCode::kUsage;
         campaign.count = 1;
     }
+    const bool sabotaged = campaign.options.sabotage != sim::Sabotage::kNone;
+    if (campaign.count == 1 && arguments.has("history")) {
+        const sim::DrillResult result = sim::run_drill(campaign.options, campaign.first);
+        print_history(result, output);
+    }
+    const bool show = isatty(STDERR_FILENO) != 0 && !output.is_structured();
+    const auto progress = [&](const sim::Totals& totals) {
+        if (show)
+            fmt::print(stderr, "\r{}/{} runs, {:.1f} simulated hours, {} failed ", totals.runs, campaign.count,
+                       totals.simulated_hours, totals.failed.size());
+    };
     const auto begin = std::chrono::steady_clock::now();
-    const Totals totals = run_campaign(campaign);
+    const sim::Totals totals = sim::run_campaign(campaign, progress);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    report(arguments, output, totals, single, took.count());
-    if (campaign.options.sabotage != sim::Sabotage::kNone)
-        return totals.failed.empty() ? ExitCode::kError : ExitCode::kOk;
-    return totals.failed.empty() ? ExitCode::kOk : ExitCode::kError;
+    if (show) fmt::print(stderr, "\r{:70}\r", "");
+    if (const auto path = arguments.value("save-cib"); path && campaign.count == 1) {
+        const sim::DrillResult result = sim::run_drill(campaign.options, campaign.first);
+        std::ofstream file(*path, std::ios::binary);
+        if (result.cib) file << xml::write(*result.cib, {.pretty = true});
+        if (!file.flush()) {
+            output.fail(fmt::format("{} can't be written", *path));
+            return ExitCode::kCannotCreate;
+        }
+    }
+    report_failures(arguments, output, campaign, totals);
+    report_totals(output, totals, took.count());
+    return totals.failed.empty() != sabotaged ? ExitCode::kOk : ExitCode::kError;
 }
 
 }  // namespace

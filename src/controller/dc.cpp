@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cib/request.h"
+#include "controller/plan_input.h"
 #include "controller/state.h"
 
 namespace systole::controller {
@@ -19,55 +20,6 @@ void add_property(xml::Builder& set, std::string_view name, std::string_view val
                 .set("name", name)
                 .set("value", value)
                 .build());
-}
-
-/// A stop or demotion under way has taken the place of the record that says what it undoes. Until it is done, what
-/// depends on its end must not be planned as if it had ended: for the scheduler the resource is still what it was. The
-/// record is made the oldest one, so that a failure that led to the stop still counts.
-xml::NodePtr undone(const xml::Node& record, std::string_view resource) {
-    const bool stop = record.get("operation") == "stop";
-    if (record.get("op-status") != "-1" || (!stop && record.get("operation") != "demote")) return {};
-    const std::string_view action = stop ? "start" : "promote";
-    xml::Builder before(record);
-    before.set("operation", action)
-        .set("operation_key", fmt::format("{}_{}_0", resource, action))
-        .set("call-id", 1)
-        .set("op-status", "0")
-        .set("rc-code", "0")
-        .set("transition-magic", fmt::format("0:0;{}", record.get("transition-key")));
-    return std::move(before).build();
-}
-
-/// `node` with every child replaced by what `change` makes of it; the same node if that is nothing for all of them.
-template <class F>
-xml::NodePtr with_children(const xml::NodePtr& node, F&& change) {
-    std::optional<xml::Builder> changed;
-    for (std::size_t i = 0; i < node->children().size(); ++i) {
-        const xml::NodePtr& child = node->children()[i];
-        xml::NodePtr other = child->is_element() ? change(child) : child;
-        if (!other || other == child) continue;
-        if (!changed) changed.emplace(*node);
-        changed->replace(i, std::move(other));
-    }
-    return changed ? std::move(*changed).build() : node;
-}
-
-xml::NodePtr with_stops_undone(const xml::NodePtr& cib) {
-    return with_children(cib, [](const xml::NodePtr& section) {
-        if (!section->is("status")) return section;
-        return with_children(section, [](const xml::NodePtr& state) {
-            return with_children(state, [](const xml::NodePtr& lrm) {
-                if (!lrm->is("lrm")) return lrm;
-                return with_children(lrm, [](const xml::NodePtr& list) {
-                    return with_children(list, [](const xml::NodePtr& resource) {
-                        return with_children(resource, [&](const xml::NodePtr& record) {
-                            return record->is("lrm_rsc_op") ? undone(*record, resource->id()) : record;
-                        });
-                    });
-                });
-            });
-        });
-    });
 }
 
 }  // namespace
@@ -211,7 +163,7 @@ void Controller::State::plan_if_ready() {
     mine->plan_token = ++plan_tokens;
     disarm("plan");
     disarm("recheck");
-    xml::Builder root(*with_stops_undone(cib));
+    xml::Builder root(*with_actions_in_flight(cib, now.wall));
     root.set("have-quorum", peers.quorate() ? "1" : "0");
     if (peers.ever_quorate()) root.set("no-quorum-panic", "1");
     root.set("dc-uuid", self.id.value);

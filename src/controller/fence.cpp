@@ -23,6 +23,7 @@ void Controller::State::fence(const transition::Action& action, const transition
     request.target = action.node;
     request.action = what;
     request.timeout = runner.graph() != nullptr ? runner.graph()->fencing_timeout : Duration(60'000);
+    request.needs_quorum = !peers.remotes().contains(action.node) && option("no-quorum-policy", "stop") != "ignore";
     const auto delay = parse_interval(action.meta("priority-fencing-delay"));
     if (delay) request.delay = *delay;
     log(wire::Severity::kNotice, fmt::format("fencing {} ({})", action.node, what), action.node);

@@ -57,7 +57,10 @@ struct Node::Parts {
     void dispatch(const wire::ClientRequest& input);
     void dispatch(const wire::ClientClosed& input);
     void dispatch(const wire::GroupChange& input);
-    void dispatch(const wire::QuorumView& input) { take(controller.on_quorum(now, input)); }
+    void dispatch(const wire::QuorumView& input) {
+        take(fencer.on_quorum(now, input));
+        take(controller.on_quorum(now, input));
+    }
     void dispatch(const wire::NodeIdentified& input);
     void dispatch(const wire::PeerMessage& input);
     void dispatch(const wire::TimerFired& input);

@@ -144,8 +144,14 @@ void Controller::State::on_remote_state(const wire::NodeRef& from, const xml::No
     const auto known = peers.remotes().find(node);
     const bool was_up = known != peers.remotes().end() && known->second.up;
     peers.set_remote(node, up, message.get("connection_host", from.name));
-    // What shall run there could not be planned before: nothing was known of the node.
-    if (up && !was_up && holds_office()) abort(fmt::format("{} is connected", node));
+    if (up && !was_up && holds_office()) {
+        // A plan that brings the node up goes on there, unless it was made when nothing could be planned for it.
+        const transition::Graph* graph = runner.running() ? runner.graph() : nullptr;
+        const bool planned = graph != nullptr && std::ranges::any_of(graph->actions, [&](const auto& action) {
+                                 return action.is_remote() && action.node == node;
+                             });
+        if (!planned) abort(fmt::format("{} is connected", node));
+    }
     // What was ordered there is not going to be answered; the plan that runs must not wait for it.
     if (!up && holds_office()) perform(runner.on_node_lost(now.mono, node));
 }

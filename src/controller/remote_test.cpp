@@ -89,8 +89,7 @@ TEST_F(RemoteWorld, TheConnectionsHistoryHasTheAgentsDigests) {
     start();
     const xml::NodePtr cib = world.cib("n1");
     const std::string id = host().substr(1);
-    const xml::Node* history =
-        state_of(cib, id)->child("lrm")->child("lrm_resources")->child("lrm_resource", "r1");
+    const xml::Node* history = state_of(cib, id)->child("lrm")->child("lrm_resources")->child("lrm_resource", "r1");
     ASSERT_NE(history, nullptr);
     const xml::Node* record = history->child("lrm_rsc_op", "r1_last_0");
     ASSERT_NE(record, nullptr);
@@ -193,7 +192,7 @@ TEST_F(RemoteWorld, AStandbyHostHandsTheConnectionOver) {
     ASSERT_TRUE(world.settle());
     world.run(seconds(20));
     EXPECT_EQ(starts(), 1) << joined();
-    EXPECT_EQ(world.count("taken over"), 2) << joined();  // both sides say so
+    EXPECT_EQ(world.count("taken over"), 2) << joined();     // both sides say so
     EXPECT_EQ(world.count("r1 monitor db"), 1) << joined();  // nothing is probed again
     EXPECT_EQ(world.count("fenced"), 0) << joined();
 }

@@ -18,6 +18,8 @@ constexpr int kInProgress = -115;
 
 long long number_of(std::string_view text, long long fallback) { return parse_integer(text).value_or(fallback); }
 
+std::int64_t call_of(const xml::Node& record) { return number_of(record.get("call-id"), 0); }
+
 bool is_meta(std::string_view name) { return name.starts_with(kMeta) || name == "crm_feature_set"; }
 
 /// Results of these are not kept in the history; they are acknowledged directly.
@@ -184,6 +186,10 @@ Resources::Step Resources::invoke(const Now& now, const xml::NodePtr& op, const 
 }
 
 void Resources::execute(const Now& now, Operation operation, Step& step) {
+    if (!executor_up_ && !is_connection(operation.resource)) {
+        waiting_.push_back(std::move(operation));
+        return;
+    }
     Resource& resource = known(operation.resource);
     const bool connection = is_connection(operation.resource);
     if (!connection) ensure_registered(resource, step);
@@ -192,6 +198,10 @@ void Resources::execute(const Now& now, Operation operation, Step& step) {
         agents_[agent_key(operation.resource)].asked = false;
         want_traits(operation.resource, step);
     }
+    // The scheduler knows one name; agents from before it was introduced know the other.
+    if (const AgentTraits* traits = traits_of(operation.resource);
+        operation.action == "reload-agent" && traits != nullptr && traits->reload == AgentTraits::Reload::kLegacy)
+        operation.action = "reload";
     if (operation.interval_ms == 0 && ends_recurring(operation.action)) cancel_recurring(resource, step);
     if (operation.action == "stop" && !resource.start_parameters.empty()) {
         // The configuration may have changed since; what runs was started with these.
@@ -576,10 +586,13 @@ void Resources::acknowledge(const Operation& operation, const OperationResult& r
 
 // ---- Results --------------------------------------------------------------------------------------------------------
 
-void Resources::record(const Now&, const Operation& operation, const OperationResult& result, Step& step,
+void Resources::record(const Now&, const Operation& operation, OperationResult result, Step& step,
                        std::string_view origin) {
     const auto it = resources_.find(operation.resource.id);
     if (it == resources_.end()) return;
+    // What never reached the executor has no number of its own, and comes after all that is recorded.
+    if (result.call_id == 0)
+        for (const auto& [id, one] : it->second.records) result.call_id = std::max(result.call_id, call_of(*one) + 1);
     const AgentTraits* traits =
         is_connection(operation.resource) ? &connection_traits() : traits_of(operation.resource);
     auto records = history_records(operation.resource, result, self_.name, traits, origin);

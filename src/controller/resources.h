@@ -9,6 +9,8 @@
 // the CIB's history of exactly those, so that nothing is started twice and nothing is believed that the machine
 // forgot.
 //
+// While the executor is gone, orders wait for it.
+//
 // There is one of these for this node's executor, and one for each remote node whose connection this node hosts: the
 // same orders, another executor, and the remote node's name in the history. A connection itself (ocf:pacemaker:remote)
 // is a resource of this node that no executor runs: its operations are handed out as ConnectionOrders.
@@ -96,7 +98,7 @@ public:
 
     [[nodiscard]] bool executor_up() const { return executor_up_; }
     [[nodiscard]] bool importing() const { return !importing_.empty(); }
-    [[nodiscard]] std::size_t running() const { return running_.size(); }
+    [[nodiscard]] std::size_t running() const { return running_.size() + waiting_.size(); }
     /// Resources that are started as far as their last record says, in order of their ids.
     [[nodiscard]] std::vector<std::string> active() const;
     [[nodiscard]] std::vector<std::string> check_state() const;
@@ -161,7 +163,7 @@ private:
     void execute_connection(const Now& now, Operation operation, Step& step);
     void record_pending(const Now& now, const Operation& operation, Step& step);
     void finish(const Now& now, Operation operation, OperationResult result, Step& step);
-    void record(const Now& now, const Operation& operation, const OperationResult& result, Step& step,
+    void record(const Now& now, const Operation& operation, OperationResult result, Step& step,
                 std::string_view origin);
     void erase_record(const Operation& operation, Step& step);
     void acknowledge(const Operation& operation, const OperationResult& result, const Requester& to, Step& step);
@@ -178,6 +180,7 @@ private:
     bool remote_;
     bool executor_up_{};
     std::map<std::string, Resource, std::less<>> resources_;
+    std::vector<Operation> waiting_;              ///< for the executor to be back
     std::map<std::uint32_t, Operation> running_;  ///< by our number; non-recurring and first runs of recurring ones
     std::map<std::uint32_t, Asked> asked_;
     std::map<std::uint64_t, Deleting> deleting_;

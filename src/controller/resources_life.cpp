@@ -1,5 +1,7 @@
 // controller/resources_life.cpp — what an executor's coming and going means for resources: import, hand-over of
 // history.
+#include <algorithm>
+
 #include "base/text.h"
 #include "controller/resources.h"
 
@@ -28,6 +30,14 @@ Resources::Step Resources::on_executor_up(const Now& now) {
         .set("lrmd_op", "register")
         .set("lrmd_clientname", "crmd")
         .set("lrmd_protocol_version", "1.1");
+    // The scheduler orders a history by call numbers: a new executor must not begin with small ones again
+    // (executor/private_requests.h).
+    long long last_call = 0;
+    for (const auto& [id, resource] : resources_)
+        for (const auto& [record_id, record] : resource.records)
+            if (!is_connection(resource.identity))
+                last_call = std::max(last_call, parse_integer(record->get("call-id")).value_or(0));
+    if (last_call > 0) command.set("systole_calls_above", last_call);
     step.effects.emplace_back(ToExecutor{number, std::move(command).build()});
     // Its process was replaced while we lived: it knows no resource, and nothing recurs any more.
     for (auto& [id, resource] : resources_) {
@@ -37,6 +47,7 @@ Resources::Step Resources::on_executor_up(const Now& now) {
             if (operation.run != 0 || !operation.parameters.empty()) execute(now, operation, step);
         }
     }
+    for (Operation& operation : std::exchange(waiting_, {})) execute(now, std::move(operation), step);
     return step;
 }
 
@@ -58,6 +69,12 @@ Resources::Step Resources::on_executor_down(const Now& now) {
     for (auto& [run, operation] : running) {
         if (is_connection(operation.resource)) {
             running_.emplace(run, std::move(operation));
+            continue;
+        }
+        if (operation.action == "stop" || operation.action == "monitor") {
+            // Nobody knows how far it came; doing it again is what agents promise to stand. A stop that counted as
+            // failed would have this node fenced only because a process was restarted.
+            waiting_.push_back(std::move(operation));
             continue;
         }
         OperationResult result{.action = operation.action,

@@ -68,18 +68,19 @@ void World::connect_remote(const std::string& host, const ConnectRemote& order) 
     const auto remote = remotes_.find(target);
     const bool answers =
         remote != remotes_.end() && !is_stuck(remote_machines_.at(target)) && !blocked_.contains({host, target});
-    at(answers ? Duration(3) : std::min(order.timeout, Duration(200)), [this, host, life, order, answers, test, target] {
-        Machine& machine = machines_.at(host);
-        if (machine.life != life) return;
-        RemoteConnected connected{.node = order.node, .token = order.token, .fault = RemoteFault::kNone, .why = {}};
-        if (answers && !is_stuck(remote_machines_.at(target))) {
-            if (!test) remotes_.at(target).connections[host] = order.token;
-        } else {
-            connected.fault = RemoteFault::kUnreachable;
-            connected.why = "Connection refused";
-        }
-        feed(machine, connected);
-    });
+    at(answers ? Duration(3) : std::min(order.timeout, Duration(200)),
+       [this, host, life, order, answers, test, target] {
+           Machine& machine = machines_.at(host);
+           if (machine.life != life) return;
+           RemoteConnected connected{.node = order.node, .token = order.token, .fault = RemoteFault::kNone, .why = {}};
+           if (answers && !is_stuck(remote_machines_.at(target))) {
+               if (!test) remotes_.at(target).connections[host] = order.token;
+           } else {
+               connected.fault = RemoteFault::kUnreachable;
+               connected.why = "Connection refused";
+           }
+           feed(machine, connected);
+       });
 }
 
 void World::disconnect_remote(const std::string& host, const std::string& node) {

@@ -171,11 +171,11 @@ void World::gone(const Machine& machine, std::uint32_t pid) {
 
 void World::power_off(const std::string& name) {
     Machine& machine = machines_.at(name);
+    for (const auto& [resource, guest] : options_.guests) switch_guest(machine, resource, false);
     machine.services.clear();  // also of a node whose core has ended while its services run on
     machine.executor = {};
     if (!machine.power) return;
     note(name + " power off");
-    for (const auto& [resource, guest] : options_.guests) switch_guest(machine, resource, false);
     host_lost(name);
     machine.power = false;
     machine.core.reset();

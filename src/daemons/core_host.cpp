@@ -22,6 +22,9 @@ namespace systole::daemons {
 namespace {
 
 constexpr Duration kLoadEvery{30'000};
+// Changes in quick succession share a plan and a write: neither may take the processor or the disk for itself.
+constexpr runtime::Worker::Pace kPlanPace{.times = 3, .longest = Duration{50}};
+constexpr runtime::Worker::Pace kWritePace{.times = 4, .longest = Duration{200}};
 
 template <class... F>
 struct Overloaded : F... {
@@ -43,8 +46,7 @@ InputSeries series_of(const scheduler::Plan& plan) {
 }
 
 /// On the worker's thread.
-controller::PlanReady make_plan(std::uint32_t token, const scheduler::Input& input, const std::string& folder,
-                                WallTime now) {
+controller::PlanReady make_plan(std::uint32_t token, const scheduler::Input& input, const std::string& folder) {
     controller::PlanReady ready{.token = token, .plan = nullptr, .fault = {}, .saved_as = {}};
     auto plan = scheduler::schedule(input);
     const InputSeries series = plan ? series_of(*plan) : InputSeries::kError;
@@ -52,7 +54,7 @@ controller::PlanReady make_plan(std::uint32_t token, const scheduler::Input& inp
         ready.plan = std::make_shared<const scheduler::Plan>(std::move(*plan));
     else
         ready.fault = plan.error().what;
-    if (auto saved = save_scheduler_input(folder, series, *input.cib, now)) ready.saved_as = std::move(*saved);
+    if (auto path = next_scheduler_input(folder, series, *input.cib)) ready.saved_as = std::move(*path);
     return ready;
 }
 
@@ -113,6 +115,7 @@ struct CoreHost::Impl {
         log({.severity = code == ExitCode::kOk ? wire::Severity::kNotice : wire::Severity::kError,
              .text = fmt::format("systole-core ends with status {}{}{}", static_cast<int>(code),
                                  why.empty() ? "" : ": ", why)});
+        writer.finish();  // the last change is on disk when this node says that it has stopped
         // A round later, so that what was said last gets out.
         loop.defer([this, code] { exited(code); }, runtime::Priority::kLow);
     }
@@ -149,11 +152,17 @@ struct CoreHost::Impl {
     void perform(const controller::DisconnectRemote&) {}
     void perform(const controller::ToRemote&) {}
     void perform(const controller::RunScheduler& effect) {
-        planner.submit("plan",
-                       [this, token = effect.token, input = effect.input, folder = options.inputs_folder,
-                        now = loop.now().wall]() -> runtime::Worker::Report {
-                           return [this, ready = make_plan(token, input, folder, now)] { feed(ready); };
-                       });
+        planner.submit(
+            "plan",
+            [this, token = effect.token, input = effect.input, folder = options.inputs_folder,
+             now = loop.now().wall]() -> runtime::Worker::Report {
+                const controller::PlanReady ready = make_plan(token, input, folder);
+                planner.report([this, ready] { feed(ready); });
+                // Nobody waits for the file.
+                if (ready.saved_as.empty()) return {};
+                return save_input(ready.saved_as, *input.cib, now);
+            },
+            kPlanPace);
     }
     void perform(const controller::WriteCib& effect) {
         writer.submit(
@@ -164,7 +173,18 @@ struct CoreHost::Impl {
                 return [this, token, fault = stored ? std::string() : stored.error().what] {
                     feed(controller::CibWritten{.token = token, .fault = fault});
                 };
-            });
+            },
+            kWritePace);
+    }
+
+    /// On the worker's thread.
+    runtime::Worker::Report save_input(const std::string& path, const xml::Node& cib, WallTime now) {
+        const auto saved = save_scheduler_input(path, cib, now);
+        if (saved) return {};
+        return [this, why = saved.error().what] {
+            log({.severity = wire::Severity::kWarning,
+                 .text = fmt::format("The scheduler's input is not kept: {}", why)});
+        };
     }
     void perform(const controller::Panic& effect) { end(ExitCode::kPanic, effect.why); }
     void perform(const controller::Exit& effect) { end(effect.code, effect.why); }

@@ -174,6 +174,7 @@ private:
         const auto failed = [&](const std::string& why) {
             loop_.defer([this, index, why] { feed(daemons::ChildNotStarted{index, why}); });
         };
+        if (adopt(index)) return;
         const std::string path = runtime::find_daemon(spec.program);
         if (path.empty()) return failed("no such program beside pacemakerd or in /usr/lib/pacemaker");
         runtime::SpawnRequest request;
@@ -196,17 +197,38 @@ private:
         const runtime::SpawnReply reply = runtime::spawn(request);
         ::close(null);
         if (reply.pid < 0) return failed(std::strerror(reply.error_code));
-        auto watched = loop_.on_child(reply.pid, [this, index](const runtime::ChildExit& how) {
-            pids_.erase(index);
-            feed(daemons::ChildEnded{.child = index, .code = how.code, .signal = how.signal});
-        });
-        if (!watched) {
+        if (const auto watched = watch_child(index, reply.pid); !watched) {
             ::kill(reply.pid, SIGKILL);
             return failed(watched.error().what);
         }
-        pids_[index] = reply.pid;
-        sources_[index] = std::move(*watched);
         log_({.severity = wire::Severity::kInfo, .text = fmt::format("Started {} as process {}", path, reply.pid)});
+    }
+
+    Result<void> watch_child(std::size_t index, pid_t pid) {
+        auto watched = loop_.on_child(pid, [this, index](const runtime::ChildExit& how) {
+            pids_.erase(index);
+            // It may have found its name served by a process that was not ready yet when it was looked for.
+            if (how.code == exit_status(ExitCode::kFatal) && adopt(index)) return;
+            feed(daemons::ChildEnded{.child = index, .code = how.code, .signal = how.signal});
+        });
+        if (!watched) return tl::unexpected(watched.error());
+        pids_[index] = pid;
+        sources_[index] = std::move(*watched);
+        return {};
+    }
+
+    /// A pacemakerd that was killed leaves its children, and what they run, alive: its successor goes on with them.
+    bool adopt(std::size_t index) {
+        const ChildSpec& spec = kChildren[index];
+        const auto client =
+            runtime::IpcClient::connect(wire::service_name(spec.service), {.connect_timeout = Duration{500}});
+        if (!client) return false;
+        const auto pid = static_cast<pid_t>(client->server_pid());
+        const auto name = runtime::Disk(fmt::format("/proc/{}", pid)).read("comm");
+        if (!name || trim(*name) != std::string_view(spec.program) || !watch_child(index, pid)) return false;
+        log_({.severity = wire::Severity::kNotice,
+              .text = fmt::format("{} runs already as process {}: going on with it", spec.program, pid)});
+        return true;
     }
 
     /// On the worker: a child that hangs would keep the connection attempt waiting.

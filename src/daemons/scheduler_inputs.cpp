@@ -33,8 +33,7 @@ long long limit_of(const Series& series, const xml::Node& cib) {
 
 }  // namespace
 
-Result<std::string> save_scheduler_input(const std::string& folder, InputSeries which, const xml::Node& cib,
-                                         WallTime now) {
+Result<std::string> next_scheduler_input(const std::string& folder, InputSeries which, const xml::Node& cib) {
     const Series& series = kSeries[static_cast<std::size_t>(which)];
     const long long limit = limit_of(series, cib);
     if (limit == 0) return std::string();
@@ -43,16 +42,19 @@ Result<std::string> save_scheduler_input(const std::string& folder, InputSeries 
     long long number = 0;
     if (const auto text = disk.read(last)) number = parse_integer(*text).value_or(0);
     if (number < 0 || (limit > 0 && number >= limit)) number = 0;
+    if (const auto written = disk.write(last, fmt::format("{}\n", number + 1)); !written)
+        return tl::unexpected(written.error());
+    return fmt::format("{}/{}-{}.bz2", folder, series.name, number);
+}
 
+Result<void> save_scheduler_input(const std::string& path, const xml::Node& cib, WallTime now) {
     const auto dated = xml::Builder(cib).set("execution-date", now.seconds).build();
     const std::string text = xml::write(*dated, {.pretty = true});
     const auto packed = wire::compress(text, text.size() + 1024);
     if (!packed) return fail(Errc::kIo, fmt::format("{} bytes cannot be compressed", text.size()));
-    const std::string name = fmt::format("{}-{}.bz2", series.name, number);
-    if (const auto written = disk.write(name, *packed); !written) return tl::unexpected(written.error());
-    if (const auto written = disk.write(last, fmt::format("{}\n", number + 1)); !written)
-        return tl::unexpected(written.error());
-    return folder + "/" + name;
+    const std::size_t slash = path.rfind('/');
+    runtime::Disk disk(path.substr(0, slash));
+    return disk.write(path.substr(slash + 1), *packed);
 }
 
 }  // namespace systole::daemons

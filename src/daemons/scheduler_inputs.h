@@ -14,9 +14,11 @@ namespace systole::daemons {
 
 enum class InputSeries : std::uint8_t { kInput, kWarning, kError };
 
-/// Returns the file's path; empty if the cluster's options say that none is to be kept. `now` goes into the file, as
-/// rules depend on it. Errors: kIo.
-Result<std::string> save_scheduler_input(const std::string& folder, InputSeries series, const xml::Node& cib,
-                                         WallTime now);
+/// The path of the next file of the series, which is taken by that; empty if the cluster's options say that none is to
+/// be kept. Errors: kIo.
+Result<std::string> next_scheduler_input(const std::string& folder, InputSeries series, const xml::Node& cib);
+
+/// Writes that file. `now` goes into it, as rules depend on it. Errors: kIo.
+Result<void> save_scheduler_input(const std::string& path, const xml::Node& cib, WallTime now);
 
 }  // namespace systole::daemons

@@ -89,8 +89,9 @@ void Supervisor::handle(const ChildEnded& input) {
     Child& child = children_[input.child];
     const std::string& name = config_.children[input.child];
     child.running = false;
-    const std::string how = input.code ? fmt::format("exited with status {}", *input.code)
-                                       : fmt::format("was ended by signal {}", input.signal);
+    const std::string how = input.code          ? fmt::format("exited with status {}", *input.code)
+                            : input.signal != 0 ? fmt::format("was ended by signal {}", input.signal)
+                                                : "has ended";
     if (state_ == State::kStopping) {
         log(wire::Severity::kInfo, fmt::format("{} {} after having been asked to stop", name, how));
         out_.emplace_back(wire::CancelTimer{kStopTimer});

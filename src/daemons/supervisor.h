@@ -33,7 +33,7 @@ struct SupervisorConfig {
 struct ChildEnded {
     std::size_t child{};
     std::optional<int> code;  ///< empty: by a signal
-    int signal{};
+    int signal{};             ///< 0: an earlier pacemakerd's child, of which nothing is known but that it is gone
 };
 /// Answers CheckChild: whether the child answered on its IPC name.
 struct ChildChecked {

@@ -42,6 +42,9 @@
 // kills it with its process tree; reply 0 or -ENODEV; the result then comes with status 1. A client that disconnects
 // gets no results: fence agents it asked for are left to end by themselves, others are killed.
 //
+// A core tells when it registers which call numbers it has seen (an earlier process' among them):
+// lrmd_op="register" systole_calls_above="N"; later ones are higher.
+//
 // What was done here, for a core that was started anew and has to know what its predecessor did:
 //
 //   <lrmd_command lrmd_op="systole_get_history"/>
@@ -59,6 +62,7 @@ inline constexpr std::string_view kRunAgent = "systole_run_agent";
 inline constexpr std::string_view kCancelAgent = "systole_cancel_agent";
 inline constexpr std::string_view kGetHistory = "systole_get_history";
 inline constexpr std::string_view kAgentElement = "systole_agent";
+inline constexpr std::string_view kCallsAbove = "systole_calls_above";
 inline constexpr std::string_view kAgentError = "systole_error";
 
 /// Agents that may run at the same time by such requests.

@@ -70,6 +70,9 @@ void Core::register_client(const Asked& asked) {
     if (rc != 0) return;
     Session& session = sessions_.at(asked.session.client.id);
     session.name = name.empty() ? asked.session.client.uuid : std::string(name);
+    if (session.client.privileged)
+        if (const auto seen = parse_integer(message.get(kCallsAbove)); seen && *seen > last_call_)
+            last_call_ = static_cast<std::uint32_t>(std::min<long long>(*seen, std::numeric_limits<int>::max()));
     session.controller = session.client.privileged && (provider || name == "crmd" || name == "pacemaker-controld");
     notify_all(make_notification(request::kNewClient, asked.call_id, 0).set("lrmd_clientname", session.name).build(),
                &session.client.id);

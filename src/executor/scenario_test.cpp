@@ -3,11 +3,9 @@
 // A line that begins with "> " is done, the lines below it are what the executor then asked for. SYSTOLE_REWRITE=1 in
 // the environment writes the files anew. Times are since the scenario's begin. Commands:
 //
-//   client C [name=N] [unprivileged] [remote] [version=V]     connects and registers
-//   connect C [unprivileged]                                  connects only
-//   close C
-//   resource C R STANDARD[:PROVIDER]:TYPE [drop]              lrmd_rsc_register
-//   unregister C R | info C R | recurring C [R] | poke C
+//   client C [name=N] [unprivileged] [remote] [version=V] [calls=N]   connects and registers; has seen call numbers up
+//   to N connect C [unprivileged]                                  connects only close C resource C R
+//   STANDARD[:PROVIDER]:TYPE [drop]              lrmd_rsc_register unregister C R | info C R | recurring C [R] | poke C
 //   exec C R ACTION [interval=T] [timeout=T] [delay=T] [key=K] [originator] [changes] [p:NAME=VALUE]...
 //   cancel C R ACTION [interval=T]
 //   send C XML                                                any request
@@ -29,6 +27,7 @@
 
 #include "base/text.h"
 #include "executor/executor.h"
+#include "executor/private_requests.h"
 #include "xml/parse.h"
 #include "xml/write.h"
 
@@ -179,6 +178,7 @@ private:
         auto message = request("register");
         message.set("lrmd_clientname", words.get("name", words.at(1)))
             .set("lrmd_protocol_version", words.get("version", "1.1"));
+        message.set_unless_empty(kCallsAbove, words.get("calls"));
         if (words.has("provider")) message.set("lrmd_is_ipc_provider", "true");
         ask(words.at(1), std::move(message).build());
     }

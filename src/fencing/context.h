@@ -51,6 +51,7 @@ struct Context {
     Random random;
     Peers peers;
     DeviceTable devices;
+    bool quorate = true;                        ///< as last told; unknown counts as yes
     Duration watchdog_timeout{0};               ///< 0: no watchdog fencing
     std::vector<std::string> watchdog_targets;  ///< empty: all nodes
 
@@ -66,6 +67,8 @@ struct Context {
                     return same_ignoring_case(t, node);
                 }));
     }
+    /// Has this partition the right to? With quorum; and its own members in any case.
+    [[nodiscard]] bool may_cut_off(std::string_view node) const { return quorate || peers.active(node); }
     void log(wire::Severity severity, std::string text, std::string_view node = {}, std::string_view resource = {}) {
         effects.emplace_back(wire::Log{severity, std::move(text), std::string(node), std::string(resource)});
     }

@@ -429,6 +429,14 @@ Effects Fencer::on_group_change(const Now& now, const wire::GroupChange& change)
     });
 }
 
+Effects Fencer::on_quorum(const Now& now, const wire::QuorumView& view) {
+    return state_->on(now, [&] {
+        const bool lost = state_->c.quorate && !view.quorate;
+        state_->c.quorate = view.quorate;
+        if (lost) state_->operations.on_quorum_lost();
+    });
+}
+
 Effects Fencer::on_node_identified(const Now& now, const wire::NodeRef& node) {
     return state_->on(now, [&] { state_->c.peers.learn(node); });
 }

@@ -10,6 +10,11 @@
 // Own messages to the group come back as on_peer_message and are needed: an operation is executed when the message that
 // asks for it is delivered, so all members see the same order.
 //
+// A controller asks in the right of its partition's quorum. An operation lives longer than that right may: peers are
+// asked one after the other, a request can reach a peer in the partition after, agents are tried again. So the right is
+// looked at again wherever an agent would be started; the request carries that it is needed (an attribute that other
+// fencers ignore). What a person asks for needs none.
+//
 // Invariants (check_state): every operation that is not finished has a timer or waits for another operation; no device
 // runs more agents than its action limit; finished operations are bounded by kHistoryMax.
 // Source: protocol sheet fencer.md (whole), ipc.md 6 to 9, cpg.md 4.
@@ -71,6 +76,9 @@ struct FenceRequest {
     Duration delay{0};      ///< priority-fencing-delay for this target
     bool no_delay = false;  ///< neither this delay nor those of the devices
     Duration tolerance{0};  ///< a success of the same action younger than this counts
+    /// Asked for in the right of a quorum: where that is lost, no agent is started any more, here or at a peer, unless
+    /// for a member of the own partition.
+    bool needs_quorum = false;
     std::string client_name = "pacemaker-controld";
 };
 
@@ -158,6 +166,8 @@ public:
 
     [[nodiscard]] Effects on_peer_message(const Now& now, const wire::PeerMessage& message);
     [[nodiscard]] Effects on_group_change(const Now& now, const wire::GroupChange& change);
+    /// Until the first one, nothing is known of a quorum and nothing is refused for want of it.
+    [[nodiscard]] Effects on_quorum(const Now& now, const wire::QuorumView& view);
     [[nodiscard]] Effects on_node_identified(const Now& now, const wire::NodeRef& node);
 
     [[nodiscard]] Effects on_timer(const Now& now, std::string_view name);

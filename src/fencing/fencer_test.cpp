@@ -231,6 +231,93 @@ TEST_F(Wire, ATimeoutUpdateReachesTheClient) {
     EXPECT_EQ(all<wire::SendEvent>(effects)[0].message->get("st_timeout"), "77");
 }
 
+// Drill seeds 45, 241 and others: asked for with quorum, done by a peer that had lost it.
+class Quorum : public Wire {
+protected:
+    Quorum() { a3_leaves(); }
+    void a3_leaves() {
+        wire::GroupChange change{.group = wire::Group::kFencing, .members = {{NodeId{1}, 1}, {NodeId{2}, 1}}};
+        change.left.push_back({NodeId{3}, 1});
+        static_cast<void>(fencer.on_group_change(kNow, change));
+    }
+    void a3_returns() {
+        wire::GroupChange change{.group = wire::Group::kFencing,
+                                 .members = {{NodeId{1}, 1}, {NodeId{2}, 1}, {NodeId{3}, 1}}};
+        change.joined.push_back({NodeId{3}, 1});
+        static_cast<void>(fencer.on_group_change(kNow, change));
+    }
+    void has_quorum(bool yes) { last = fencer.on_quorum(kNow, {.ring = 9, .quorate = yes, .members = {}}); }
+    std::string ask_controller() {
+        last = fencer.on_local_request(
+            kNow, 5, {.target = "a3", .action = "reboot", .timeout = Duration{40'000}, .needs_quorum = true});
+        const auto messages = all<wire::Multicast>(last);
+        return messages.empty() ? "" : std::string(messages[0].message->get("st_remote_op"));
+    }
+    void offer(const std::string& node, const std::string& operation) {
+        last = from(node, R"(<st-reply t="stonith-ng" st_op="st_query" op-status="0" rc-code="0" st_remote_op=")" +
+                              operation +
+                              R"("><st_calldata><l st_target="a3" st-available-devices="1"><st_device_id id="F" )"
+                              R"(st_monitor_verified="1"/></l></st_calldata></st-reply>)");
+    }
+    void asked_of_us(std::string_view right) {
+        last = from("a1", R"(<stonith_command t="stonith-ng" st_op="st_fence" st_remote_op="U-3" st_target="a3" )"
+                          R"(st_device_action="off" st_origin="a1" st_timeout="10" st_callopt="0" st_delay="-1" )" +
+                              std::string(right) + "/>");
+    }
+    Effects last;
+};
+
+TEST_F(Quorum, ThePeerThatIsAskedIsToldThatItNeedsOne) {
+    has_quorum(true);
+    offer("a1", ask_controller());
+    EXPECT_NE(sent(last).find(R"(st_op="st_fence")"), std::string::npos) << sent(last);
+    EXPECT_NE(sent(last).find(R"(st_needs_quorum="1")"), std::string::npos) << sent(last);
+}
+
+TEST_F(Quorum, NobodyIsAskedOnceItIsLost) {
+    has_quorum(true);
+    const std::string operation = ask_controller();
+    has_quorum(false);
+    EXPECT_NE(sent(last).find(R"(st_op="st_notify")"), std::string::npos) << "given up, and all are told";
+    offer("a1", operation);
+    EXPECT_EQ(sent(last).find(R"(st_op="st_fence")"), std::string::npos) << sent(last);
+    ask_controller();
+    EXPECT_EQ(sent(last).find(R"(st_op="st_query")"), std::string::npos) << sent(last);
+}
+
+TEST_F(Quorum, WithoutItAPeerStartsNoAgentForAController) {
+    add_device();
+    has_quorum(false);
+    asked_of_us(R"(st_needs_quorum="1")");
+    EXPECT_TRUE(all<RunFenceAgent>(last).empty());
+    EXPECT_NE(sent(last).find("Quorum was lost"), std::string::npos) << sent(last);
+    asked_of_us("");
+    EXPECT_EQ(all<RunFenceAgent>(last).size(), 1U) << "what a person asks for needs none";
+}
+
+TEST_F(Quorum, AMemberOfTheOwnPartitionIsFencedWithout) {
+    add_device();
+    a3_returns();
+    has_quorum(false);
+    asked_of_us(R"(st_needs_quorum="1")");
+    EXPECT_EQ(all<RunFenceAgent>(last).size(), 1U);
+}
+
+TEST_F(Quorum, AnAgentIsNotTriedAgainWithoutIt) {
+    add_device();
+    has_quorum(true);
+    asked_of_us(R"(st_needs_quorum="1")");
+    const auto runs = all<RunFenceAgent>(last);
+    ASSERT_EQ(runs.size(), 1U);
+    last = fencer.on_agent_done(kNow, runs[0].token, ExecStatus::kDone, 1, "", "");
+    ASSERT_EQ(all<wire::ArmTimer>(last).size(), 1U) << "a second attempt is due";
+    const std::string timer = all<wire::ArmTimer>(last)[0].name;
+    has_quorum(false);
+    last = fencer.on_timer(kNow, timer);
+    EXPECT_TRUE(all<RunFenceAgent>(last).empty());
+    EXPECT_NE(sent(last).find("Quorum was lost"), std::string::npos) << sent(last);
+}
+
 TEST_F(Wire, NonsenseOfPeersIsLoggedAndChangesNothing) {
     for (const auto* text :
          {"<x/>", R"(<x st_op="st_query"/>)", R"(<x st_op="st_fence"/>)", R"(<x st_op="st_relay"/>)",

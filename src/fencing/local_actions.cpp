@@ -92,6 +92,7 @@ LocalActions::Command LocalActions::command_of(const xml::Node& request, std::st
     if (const auto* what = find_with_attribute(request, "st_remote_op")) command.operation = what->get("st_remote_op");
     if (const auto* what = find_with_attribute(request, "st_device_id")) command.device = what->get("st_device_id");
     command.timeout = seconds(integer(request, "st_timeout"));
+    command.needs_quorum = integer(request, kNeedsQuorum) != 0;
     if (const auto delay = integer(request, "st_delay"); delay >= 0) command.delay = seconds(delay);
     if ((call_options(request) & option::kNodeId) != 0) {
         if (auto name = c_.peers.name_of(command.target); !name.empty()) command.target = std::move(name);
@@ -144,8 +145,8 @@ void LocalActions::execute(const xml::Node& request, const Asker& asker) {
 }
 
 void LocalActions::submit(Command command) {
-    const JobId id = runner_.submit(
-        {command.device, command.action, command.target, command.timeout, command.delay, command.operation});
+    const JobId id = runner_.submit({command.device, command.action, command.target, command.timeout, command.delay,
+                                     command.operation, command.needs_quorum});
     running_.emplace(id, std::move(command));
 }
 

@@ -48,6 +48,7 @@ private:
         std::string target, action, device, operation;
         Duration timeout{};
         std::optional<Duration> delay;
+        bool needs_quorum = false;
         std::vector<std::string> next;  ///< devices that are left
     };
     void answer_query(const Query& query, const std::vector<std::string>& devices);

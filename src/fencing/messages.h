@@ -27,6 +27,9 @@ inline constexpr std::uint32_t kBroadcast = 0x100000;
 }  // namespace option
 
 inline constexpr std::string_view kService = "stonith-ng";
+/// Ours alone, in a peer's st_fence: agents are started only with quorum (FenceRequest::needs_quorum).
+inline constexpr std::string_view kNeedsQuorum = "st_needs_quorum";
+inline constexpr std::string_view kQuorumLost = "Quorum was lost";
 inline constexpr std::string_view kWatchdogDevice = "watchdog";
 inline constexpr std::string_view kWatchdogAgent = "fence_watchdog";
 inline constexpr std::string_view kWatchdogAgentInternal = "fence_watchdog_internal";

@@ -66,6 +66,7 @@ struct Pursuit {
     std::string executor;    ///< the peer asked last
     bool waiting_for_watchdog = false;
     bool total_set = false;
+    bool needs_quorum = false;
     std::string relayed_from;  ///< uuid of the placeholder at the node that relayed it
 };
 

@@ -89,6 +89,7 @@ void Operations::request(std::uint32_t token, const FenceRequest& request) {
     operation.pursuit = std::make_unique<Pursuit>();
     operation.pursuit->base_timeout = request.timeout;
     if (!request.no_delay) operation.pursuit->delay = request.delay;
+    operation.pursuit->needs_quorum = request.needs_quorum;
     if (relay_elsewhere(operation)) return;
     begin(create(std::move(operation), nullptr));
 }
@@ -231,7 +232,7 @@ void Operations::merge_if_duplicate(Operation& operation) {
 }
 
 void Operations::begin(Operation& operation) {
-    if (operation.state == OperationState::kDuplicate) return;
+    if (operation.state == OperationState::kDuplicate || lacks_right(operation)) return;
     if (!next_level(operation, true)) {
         finish(operation, failed(ExecStatus::kError, "All topology levels failed"));
         return;
@@ -250,6 +251,18 @@ void Operations::begin(Operation& operation) {
            operation.target);
     c_.send({}, std::move(query).build());
     c_.arm(fmt::format("op/{}/query", operation.id), pursuit.base_timeout * 12 / 10);
+}
+
+bool Operations::lacks_right(Operation& operation) {
+    const Pursuit& pursuit = *operation.pursuit;
+    // What is off may be switched on again without a quorum.
+    if (!pursuit.needs_quorum || c_.may_cut_off(operation.target) || pursuit.phase == Phase::kOn) return false;
+    c_.log(wire::Severity::kWarning,
+           fmt::format("'{}' of {} is given up: the quorum that it was asked for with is lost", operation.action,
+                       operation.target),
+           operation.target);
+    finish(operation, failed(ExecStatus::kError, std::string(kQuorumLost)));
+    return true;
 }
 
 void Operations::on_query(const xml::Node& message, std::string_view peer) {
@@ -530,6 +543,17 @@ void Operations::on_peers_left() {
     for (const auto& id : waiting) {
         if (Operation* operation = find(id); operation != nullptr && operation->pursuit) advance(*operation, nullptr);
     }
+}
+
+void Operations::on_quorum_lost() {
+    std::vector<std::string> waiting;
+    for (const auto& [id, operation] : operations_) {
+        // While an agent runs its result is worth waiting for: it was started with the right to.
+        if (operation.pending() && operation.pursuit &&
+            (operation.state == OperationState::kQuery || operation.pursuit->stalled))
+            waiting.push_back(id);
+    }
+    for (const auto& id : waiting) lacks_right(operations_.at(id));
 }
 
 void Operations::on_client_closed(wire::ClientId client) {

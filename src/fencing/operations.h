@@ -51,6 +51,7 @@ public:
     // ---- The world around ----
     void on_timer(std::string_view what);
     void on_peers_left();
+    void on_quorum_lost();
     void on_client_closed(wire::ClientId client);
 
     /// Operations that ended since the last call: local work for them is to be dropped.
@@ -68,6 +69,8 @@ private:
     void begin(Operation& operation);
     void confirm_by_hand(Operation& operation);
     bool relay_elsewhere(Operation& operation);
+    /// Ends it unless an agent may be started for it here and now.
+    bool lacks_right(Operation& operation);
     [[nodiscard]] bool tolerated(std::string_view target, std::string_view action, Duration tolerance) const;
     void finish(Operation& operation, Outcome outcome);  ///< tells all; concluded when the message comes back
     void conclude(Operation& operation, bool as_duplicate);

@@ -224,6 +224,7 @@ PeerOffer* Operations::choose_peer(Operation& operation) {
 void Operations::advance(Operation& operation, PeerOffer* preferred) {
     Pursuit& p = *operation.pursuit;
     p.stalled = false;
+    if (lacks_right(operation)) return;
     if (p.phase == Phase::kOn && !p.devices.empty()) {
         const std::string device = p.devices.front();
         const Device* known = c_.devices.find(device);
@@ -300,6 +301,7 @@ void Operations::ask_peer(Operation& operation, PeerOffer& peer, const std::stri
     message.set("st_timeout", to_seconds(limit));
     message.set("st_delay", p.delay ? to_seconds(*p.delay) : -1);
     message.set_unless_empty("st_device_id", device);
+    if (p.needs_quorum && p.phase != Phase::kOn) message.set(kNeedsQuorum, 1);
     c_.log(wire::Severity::kNotice,
            fmt::format("asking {} for '{}' of {}{}{} ({}s)", peer.node, action, operation.target,
                        device.empty() ? "" : " with ", device, whole_seconds(step)),

@@ -89,10 +89,14 @@ void Runner::on_timer(std::string_view what) {
 
 void Runner::start_what_may(const std::string& device_id) {
     Device* device = c_.devices.find(device_id);
-    const auto queue = queues_.find(device_id);
-    if (queue == queues_.end() || device == nullptr) return;
+    if (device == nullptr) return;
     const int limit = device->action_limit();
-    while (!queue->second.empty()) {
+    // A job that ends at once starts what may follow it: the queue is looked up anew after each.
+    for (auto queue = queues_.find(device_id); queue != queues_.end(); queue = queues_.find(device_id)) {
+        if (queue->second.empty()) {
+            queues_.erase(queue);
+            return;
+        }
         const auto active = std::ranges::count_if(jobs_, [&](const auto& j) {
             return j.second.job.device == device_id &&
                    (j.second.step == Step::kRunning || j.second.step == Step::kRetrying);
@@ -102,7 +106,6 @@ void Runner::start_what_may(const std::string& device_id) {
         queue->second.pop_front();
         start(id, jobs_.at(id), *device);
     }
-    queues_.erase(queue);
 }
 
 void Runner::start(JobId id, Running& running, Device& device) {
@@ -131,6 +134,13 @@ void Runner::start(JobId id, Running& running, Device& device) {
 }
 
 void Runner::run_agent(JobId id, Running& running, const Device& device, Duration limit) {
+    if (running.job.needs_quorum && !c_.may_cut_off(running.job.target)) {
+        c_.log(wire::Severity::kWarning,
+               fmt::format("{} is not done: this partition has no quorum any more", describe_job(running.job)),
+               running.job.target, device.id());
+        end(id, failed(ExecStatus::kError, std::string(kQuorumLost)));
+        return;
+    }
     running.step = Step::kRunning;
     ++running.tries;
     running.token = ++last_token_;

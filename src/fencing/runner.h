@@ -24,6 +24,7 @@ struct Job {
     Duration timeout{};             ///< if the device has none of its own for the action
     std::optional<Duration> delay;  ///< asked for, before the device's own; empty: no delay at all
     std::string operation;          ///< uuid of the fencing operation it is part of; empty if none
+    bool needs_quorum = false;      ///< no agent is started for it without
 };
 using JobId = std::uint64_t;
 

@@ -273,7 +273,9 @@ bool Cluster::can_fence(const Node* node) const {
 }
 
 void Cluster::recheck(std::int64_t at) {
-    if (at > epoch()) recheck_by = rules::earlier(recheck_by, WallTime{at});
+    if (at <= epoch()) return;
+    recheck_by = rules::earlier(recheck_by, WallTime{at});
+    graph_recheck_by = rules::earlier(graph_recheck_by, WallTime{at});
 }
 
 void Cluster::add_location(Resource& resource, const Node* node, Score score) {

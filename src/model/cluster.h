@@ -377,7 +377,8 @@ struct Cluster {
     std::vector<ParameterCheck> parameter_checks;
     std::unordered_set<const xml::Node*> expired_recurring;  ///< history whose monitor is to be run anew
     std::vector<Problem> problems;
-    std::optional<WallTime> recheck_by;
+    std::optional<WallTime> recheck_by;        ///< when passing time alone may change what follows
+    std::optional<WallTime> graph_recheck_by;  ///< the same without date_specs, as transition graphs tell it
 
     std::unordered_map<std::string, Node*> nodes_by_name;  ///< lower case
     std::unordered_map<std::string, Resource*> resources_by_id;
@@ -392,6 +393,12 @@ struct Cluster {
     [[nodiscard]] bool can_fence(const Node* node) const;
     [[nodiscard]] std::int64_t epoch() const { return now.wall().seconds; }
     void recheck(std::int64_t at);
+    /// As a rule (rules::Evaluation) or sets of pairs with rules (rules::Unpacked) ask for it.
+    template <class Evaluated>
+    void recheck_for(const Evaluated& result) {
+        if (result.next_change) recheck(result.next_change->seconds);
+        if (result.next_date_spec) recheck_by = rules::earlier(recheck_by, result.next_date_spec);
+    }
     void problem(Problem::Kind kind, std::string text) { problems.push_back({kind, std::move(text)}); }
     void config_error(std::string text) { problem(Problem::Kind::kConfigError, std::move(text)); }
     void config_warning(std::string text) { problem(Problem::Kind::kConfigWarning, std::move(text)); }

@@ -23,7 +23,7 @@ rules::ResolveRef resolver(const Cluster& cluster) {
 }
 
 void take(Cluster& cluster, const rules::Unpacked& unpacked) {
-    if (unpacked.next_change) cluster.recheck(unpacked.next_change->seconds);
+    cluster.recheck_for(unpacked);
     for (const std::string& problem : unpacked.problems) cluster.config_error(problem);
 }
 

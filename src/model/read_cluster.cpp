@@ -44,7 +44,7 @@ void Reader::unpack(const xml::Node* parent, std::string_view set, const rules::
                     const rules::UnpackOptions& options) {
     if (parent == nullptr) return;
     const rules::Unpacked unpacked = rules::unpack_nvpairs(*parent, set, in, resolver(), values, options);
-    if (unpacked.next_change) c_.recheck(unpacked.next_change->seconds);
+    c_.recheck_for(unpacked);
     for (const std::string& problem : unpacked.problems) c_.config_error(problem);
 }
 

@@ -165,12 +165,12 @@ Evaluation evaluate_date_spec(const xml::Node& spec, const DateTime& now) {
         }
     }
     result.outcome = check(limits, now);
-    if (!limits.empty()) result.next_change = next_change_of(limits, now, result.holds());
+    if (!limits.empty()) result.next_date_spec = next_change_of(limits, now, result.holds());
     return result;
 }
 
 Evaluation evaluate_date_expression(const xml::Node& expression, const DateTime& now) {
-    Evaluation result{Outcome::kUndetermined, std::nullopt, {}};
+    Evaluation result{Outcome::kUndetermined, std::nullopt, std::nullopt, {}};
     const std::string operation = to_lower(expression.get("operation", "in_range"));
     const auto lacks = [&](const char* attribute) {
         if (!expression.has(attribute)) {

@@ -19,12 +19,12 @@ constexpr int kDepthMax = 64;  // of rules within rules; the XML's own bound is 
 std::string place_of(const xml::Node& node) { return fmt::format("{} {}", node.name(), node.get("id", "without ID")); }
 
 Evaluation invalid(std::string problem) {
-    Evaluation result{Outcome::kInvalid, std::nullopt, {}};
+    Evaluation result{Outcome::kInvalid, std::nullopt, std::nullopt, {}};
     result.problems.push_back(std::move(problem));
     return result;
 }
 
-Evaluation plain(bool holds) { return {holds ? Outcome::kTrue : Outcome::kFalse, std::nullopt, {}}; }
+Evaluation plain(bool holds) { return {holds ? Outcome::kTrue : Outcome::kFalse, std::nullopt, std::nullopt, {}}; }
 
 // --- node attribute expressions ---
 
@@ -166,6 +166,7 @@ Evaluation evaluate_operation(const xml::Node& node, const Input& input) {
 
 void absorb(Evaluation& into, Evaluation&& one) {
     into.next_change = earlier(into.next_change, one.next_change);
+    into.next_date_spec = earlier(into.next_date_spec, one.next_date_spec);
     std::ranges::move(one.problems, std::back_inserter(into.problems));
 }
 
@@ -195,7 +196,7 @@ Evaluation evaluate_rule_at(const xml::Node& given, const Input& input, int dept
         return invalid(fmt::format("{}: boolean-op '{}' is neither 'and' nor 'or'", place_of(*rule), boolean_op));
     }
 
-    Evaluation result{Outcome::kTrue, std::nullopt, {}};
+    Evaluation result{Outcome::kTrue, std::nullopt, std::nullopt, {}};
     bool empty = true;
     for (const xml::NodePtr& condition : rule->children()) {
         if (!condition->is_element()) continue;
@@ -233,7 +234,7 @@ Evaluation evaluate_condition(const xml::Node& condition, const Input& input) {
 }
 
 Evaluation evaluate_rules_of(const xml::Node& parent, const Input& input) {
-    Evaluation result{Outcome::kTrue, std::nullopt, {}};
+    Evaluation result{Outcome::kTrue, std::nullopt, std::nullopt, {}};
     bool first = true;
     for (const xml::NodePtr& child : parent.children()) {
         if (!child->is("rule")) continue;

@@ -57,8 +57,11 @@ enum class Outcome : std::uint8_t {
 
 struct Evaluation {
     Outcome outcome = Outcome::kFalse;
-    /// The earliest time later than now at which passing time could change the outcome.
+    /// The earliest time later than now at which a date or duration could change the outcome.
     std::optional<WallTime> next_change;
+    /// The same for date_specs alone, which next_change leaves out: the field doesn't count them among the times that
+    /// a transition graph names, but whoever waits for a change wants to know of them.
+    std::optional<WallTime> next_date_spec;
     std::vector<std::string> problems;
     [[nodiscard]] bool holds() const { return outcome == Outcome::kTrue; }
 };

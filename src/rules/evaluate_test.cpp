@@ -133,9 +133,10 @@ TEST(Rules, DateSpecsAreCronLike) {
                                      std::string(row.attributes) + "/></date_expression>"),
                                input);
         EXPECT_EQ(result.outcome, row.outcome) << row.attributes << " at " << row.now;
+        EXPECT_FALSE(result.next_change) << row.attributes;
         if (row.next != nullptr) {
-            ASSERT_TRUE(result.next_change) << row.attributes;
-            EXPECT_EQ(to_string(DateTime{*result.next_change, 0}), row.next) << row.attributes;
+            ASSERT_TRUE(result.next_date_spec) << row.attributes;
+            EXPECT_EQ(to_string(DateTime{*result.next_date_spec, 0}), row.next) << row.attributes;
         }
     }
 }

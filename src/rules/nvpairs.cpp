@@ -74,6 +74,7 @@ Unpacked unpack_nvpairs(const xml::Node& parent, std::string_view set_name, cons
     for (const xml::Node* set : ordered_sets(parent, set_name, resolve, options.first_id, &result.problems)) {
         Evaluation rules = evaluate_rules_of(*set, input);
         result.next_change = earlier(result.next_change, rules.next_change);
+        result.next_date_spec = earlier(result.next_date_spec, rules.next_date_spec);
         std::ranges::move(rules.problems, std::back_inserter(result.problems));
         if (!rules.holds()) continue;
         // Old configurations wrap the pairs into one more element.

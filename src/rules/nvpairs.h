@@ -25,7 +25,8 @@ struct UnpackOptions {
 };
 
 struct Unpacked {
-    std::optional<WallTime> next_change;  ///< as in Evaluation
+    std::optional<WallTime> next_change;     ///< as in Evaluation
+    std::optional<WallTime> next_date_spec;  ///< as in Evaluation
     std::vector<std::string> problems;
 };
 

@@ -203,7 +203,7 @@ bool assign_to(Scheduler& s, Resource& rsc, Node* node, const NodeScore* entry, 
         return changed;
     }
     rsc.assigned_node = node;
-    s.of(rsc).assigned_score = entry == nullptr ? Score{} : entry->score;
+    s.of(rsc).assigned_score = entry == nullptr ? node->score : entry->score;
     ++s.resources_on_node[node->index];
     s.assigned_to[node->index].push_back(&rsc);
     consume_capacity(*node, rsc);

@@ -378,7 +378,9 @@ void GraphWriter::write() {
     if (parse_integer(options.value("migration-limit")).value_or(-1) > 0) {
         graph_.set("migration-limit", options.value("migration-limit"));
     }
-    if (s_.c.recheck_by) graph_.set("recheck-by", static_cast<long long>(s_.c.recheck_by->seconds));
+    if (s_.c.graph_recheck_by) {
+        graph_.set("recheck-by", static_cast<long long>(s_.c.graph_recheck_by->seconds));
+    }
     for (Resource* rsc : s_.c.resources) add_resource(*rsc);
     if (add_maintenance_nodes(nullptr) != 0) s_.pseudo_action("maintenance_nodes")->set(act::kAlwaysInGraph);
     for (std::size_t i = s_.actions.size(); i-- > 0;) add(s_.actions[i]);

@@ -94,7 +94,7 @@ void location_from_rule(Scheduler& s, const xml::Node& constraint, Resource& rsc
                 return it->second;
             };
             const rules::Evaluation evaluation = rules::evaluate_rule(*rule, input);
-            if (evaluation.next_change) s.c.recheck(evaluation.next_change->seconds);
+            s.c.recheck_for(evaluation);
             for (const std::string& problem : evaluation.problems) s.c.config_error(problem);
             holds = evaluation.holds();
             same_everywhere = holds;

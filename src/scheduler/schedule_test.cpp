@@ -99,5 +99,16 @@ TEST(Schedule, StandbyStopsNothingElsewhere) {
 
 TEST(Schedule, RefusesWhatIsNoCib) { EXPECT_FALSE(schedule({.cib = *xml::parse("<status/>"), .now = {}})); }
 
+TEST(Schedule, DateSpecsAreNotAmongTheTimesThatTheGraphTells) {
+    const Plan spec = planned({.constraints = R"(<rsc_location id='l' rsc='a'><rule id='r' score='5'>
+        <date_expression id='d' operation='date_spec'><date_spec id='s' years='2030'/></date_expression></rule></rsc_location>)"});
+    EXPECT_TRUE(spec.recheck_by);
+    EXPECT_FALSE(spec.graph->has("recheck-by"));
+    const Plan date = planned({.constraints = R"(<rsc_location id='l' rsc='a'><rule id='r' score='5'>
+        <date_expression id='d' operation='gt' start='2030-01-01'/></rule></rsc_location>)"});
+    EXPECT_TRUE(date.recheck_by);
+    EXPECT_TRUE(date.graph->has("recheck-by"));
+}
+
 }  // namespace
 }  // namespace systole::scheduler

@@ -47,6 +47,14 @@ bool Network::quorate(NodeId node) const {
     return 2 * count > state_.size() || (two_node_ && state_.size() == 2);
 }
 
+std::size_t Network::held_back() const {
+    std::size_t most = 0;
+    for (const auto& [id, state] : state_) most = std::max(most, state.waiting.size());
+    return most;
+}
+
+Duration Network::ring_age(NodeId node) const { return events_.now() - state_.at(node).ring_since; }
+
 std::set<NodeId> Network::ring_members(NodeId node) const {
     const std::vector<NodeId> members = members_of(state_.at(node).ring);
     return {members.begin(), members.end()};
@@ -73,6 +81,7 @@ void Network::start(NodeId node) {
     state.life = life;
     state.running = true;
     state.ring = next_ring_++;
+    state.ring_since = events_.now();
     post(node, wire::QuorumView{state.ring, quorate(node), {node}});
     changed(random_.between(times_.merge_min, times_.merge_max));
 }
@@ -246,13 +255,23 @@ void Network::form_rings() {
             rings.push_back({id});
     }
     for (const std::vector<NodeId>& ring : rings) {
-        const std::uint64_t former = state_.at(ring.front()).ring;
-        const bool same = members_of(former) == ring;
-        if (same) continue;
+        if (members_of(state_.at(ring.front()).ring) == ring) {
+            // A link was away for less time than anybody needs to notice: what was held back goes out.
+            for (const NodeId node : ring)
+                for (const Outgoing& outgoing : std::exchange(state_.at(node).waiting, {})) order(node, outgoing);
+        }
+    }
+    // Whoever stays together still gets a new ring when others left theirs: all are compared with the rings before.
+    std::erase_if(rings,
+                  [&](const std::vector<NodeId>& ring) { return members_of(state_.at(ring.front()).ring) == ring; });
+    for (const std::vector<NodeId>& ring : rings) {
         std::map<NodeId, std::uint64_t> before;
         for (const NodeId node : ring) before[node] = state_.at(node).ring;
         const std::uint64_t id = next_ring_++;
-        for (const NodeId node : ring) state_.at(node).ring = id;
+        for (const NodeId node : ring) {
+            state_.at(node).ring = id;
+            state_.at(node).ring_since = events_.now();
+        }
         const bool has_quorum = quorate(ring.front());
         for (const NodeId node : ring) {
             State& state = state_.at(node);

@@ -56,6 +56,10 @@ public:
     /// Is the node, in truth, in a ring with quorum that is intact?
     [[nodiscard]] bool quorate(NodeId node) const;
     [[nodiscard]] std::set<NodeId> ring_members(NodeId node) const;
+    /// Since when the node is in its ring.
+    [[nodiscard]] Duration ring_age(NodeId node) const;
+    /// Most messages that any node holds back for want of an intact ring.
+    [[nodiscard]] std::size_t held_back() const;
     [[nodiscard]] std::size_t messages() const { return messages_; }
 
 private:
@@ -76,6 +80,7 @@ private:
         bool paused = false;
         Duration slow{0};
         std::uint64_t ring = 0;
+        Instant ring_since{};
         Instant last_delivery{};
         std::vector<Outgoing> waiting;                             // while the ring is broken
         std::vector<Delivery> held;                                // while paused

@@ -3,47 +3,45 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/text.h"
-#include "cib/operations.h"
 #include "cib/request.h"
+#include "wire/message.h"
 #include "xml/write.h"
 
 namespace systole::sim {
 namespace {
 
 constexpr std::int64_t kEpochStart = 1'700'000'000;  // the wall clock's time at virtual zero
-constexpr wire::ClientId kCoreAsClient{1};           // systole-core at the executor
-constexpr wire::ClientId kExecutorAsClient{2};       // systole-execd at the fencer
 constexpr Duration kRespawnMin{50}, kRespawnMax{250};
-constexpr Duration kHop{1};  // from process to process on one machine
-
-template <class... Handlers>
-struct Overload : Handlers... {
-    using Handlers::operator()...;
-};
 
 }  // namespace
 
+xml::NodePtr with_empty_status(const xml::NodePtr& cib) {
+    xml::Builder root(*cib);
+    for (std::size_t i = 0; i < root.children().size(); ++i)
+        if (root.children()[i]->is("status")) root.replace(i, xml::Builder("status").build());
+    return std::move(root).build();
+}
+
 World::World(WorldOptions options) : options_(std::move(options)), random_(options_.seed) {
-    std::vector<wire::NodeRef> refs;
-    for (unsigned i = 1; i <= options_.nodes; ++i) {
-        const wire::NodeRef ref{NodeId{i}, fmt::format("n{}", i)};
-        refs.push_back(ref);
+    for (const wire::NodeRef& ref : options_.nodes) {
         Machine& machine = machines_[ref.id];
         machine.ref = ref;
-        machine.disk.cib = options_.cib;
+        machine.disk = {options_.cib, options_.cib, options_.cib, std::nullopt};
+        machine.services.keep_migrated(options_.sabotage == Sabotage::kMigrationTwoWriters);
     }
     network_ =
-        std::make_unique<Network>(events_, random_.fork(), options_.times, refs, options_.nodes == 2,
+        std::make_unique<Network>(events_, random_.fork(), options_.times, options_.nodes, options_.nodes.size() == 2,
                                   [this](NodeId node, const Delivery& delivery) { on_delivery(node, delivery); });
 }
 
 World::~World() = default;
 
-Now World::both_clocks() const {
+Now World::both_clocks(const Machine& machine) const {
     const auto ms = events_.now().time_since_epoch().count();
-    return {events_.now(), WallTime{kEpochStart + ms / 1000}};
+    return {events_.now(), WallTime{kEpochStart + machine.clock_offset + ms / 1000}};
 }
 
 std::vector<NodeId> World::nodes() const {
@@ -88,28 +86,36 @@ void World::run_for(Duration time, bool stop_at_violation) {
     }
 }
 
-// ---- Lives of processes
-// ----------------------------------------------------------------------------------------------
+// ---- Lives of processes ---------------------------------------------------------------------------------------------
 
-void World::guarded(NodeId node, bool core, std::uint64_t life, const std::function<void(Machine&)>& what) {
+void World::guarded(NodeId node, Part part, std::uint64_t life, const std::function<void(Machine&)>& what) {
     Machine& machine = machines_.at(node);
+    const bool core = part == Part::kCore;
     if (life != (core ? machine.core_life : machine.executor_life)) return;
-    if (machine.paused) {
-        machine.held.emplace_back([this, node, core, life, what] { guarded(node, core, life, what); });
+    auto* held = machine.paused                                        ? &machine.held
+                 : core && machine.core_stopped                        ? &machine.core_held
+                 : part == Part::kExecutor && machine.executor_stopped ? &machine.executor_held
+                                                                       : nullptr;
+    if (held != nullptr) {
+        held->emplace_back([this, node, part, life, what] { guarded(node, part, life, what); });
         return;
     }
     what(machine);
 }
 
+void World::release(std::vector<std::function<void()>>& held) {
+    for (const auto& what : std::exchange(held, {})) what();
+}
+
 void World::core_event(NodeId node, Duration delay, std::function<void(Machine&)> what) {
     events_.in(delay, [this, node, life = machines_.at(node).core_life, what = std::move(what)] {
-        guarded(node, true, life, what);
+        guarded(node, Part::kCore, life, what);
     });
 }
 
 void World::executor_event(NodeId node, Duration delay, std::function<void(Machine&)> what) {
     events_.in(delay, [this, node, life = machines_.at(node).executor_life, what = std::move(what)] {
-        guarded(node, false, life, what);
+        guarded(node, Part::kExecutor, life, what);
     });
 }
 
@@ -126,11 +132,12 @@ void World::boot_all() {
 
 void World::boot(NodeId node) {
     Machine& machine = machines_.at(node);
-    if (machine.powered) return;
+    if (machine.powered || machine.broken) return;
     machine.powered = true;
     machine.wanted = true;
     ++machine.power_cycle;
     note(machine.ref.name, "boots");
+    if (witness != nullptr) witness->on_power(node, Power::kOn);
     machine_event(node, random_.between(Duration{10}, Duration{300}), [this, node](Machine&) {
         network_->start(node);
         start_executor(node);
@@ -140,7 +147,7 @@ void World::boot(NodeId node) {
 
 void World::start_core(NodeId node) {
     Machine& machine = machines_.at(node);
-    if (!machine.powered || machine.core || !machine.wanted) return;
+    if (!machine.powered || machine.core || !machine.wanted || !network_->running(node)) return;
     controller::NodeConfig config;
     config.self = machine.ref;
     config.cluster_name = "drill";
@@ -151,13 +158,15 @@ void World::start_core(NodeId node) {
     config.cpu_count = 4;
     machine.core = std::make_unique<controller::Node>(std::move(config));
     ++machine.core_life;
+    machine.core_since = events_.now();
     note(machine.ref.name, "systole-core starts");
-    feed_core(node, controller::Loaded{machine.disk.cib, {}});
+    feed_core(node, controller::Loaded{machine.disk.newest, {}});
     for (const auto& [id, other] : machines_)
         core_event(node, kHop, [this, node, ref = other.ref](Machine&) { feed_core(node, wire::NodeIdentified{ref}); });
     core_event(node, kHop, [this, node](Machine& m) {
         const std::set<NodeId> members = network_->ring_members(node);
-        feed_core(node, wire::QuorumView{1, network_->quorate(node), {members.begin(), members.end()}});
+        if (!network_->running(node)) return;
+        on_delivery(node, wire::QuorumView{1, network_->quorate(node), {members.begin(), members.end()}});
         if (m.core && m.executor) {
             feed_executor(node, wire::ClientConnected{{.id = kCoreAsClient,
                                                        .service = wire::Service::kExecutor,
@@ -194,8 +203,10 @@ void World::core_gone(NodeId node, bool respawn) {
     machine.core.reset();
     ++machine.core_life;
     disarm_all(machine.core_timers);
+    machine.core_stopped = false;
+    machine.core_held.clear();
     machine.services_open.clear();
-    machine.answers.clear();
+    machine.waiting.clear();
     machine.fence_runs.clear();
     if (options_.sabotage != Sabotage::kMemberNeverLeaves)
         for (const wire::Group group :
@@ -211,17 +222,15 @@ void World::executor_gone(NodeId node, bool respawn) {
     machine.executor.reset();
     ++machine.executor_life;
     disarm_all(machine.executor_timers);
-    // The agents it had started run on; nobody reads what comes of them.
+    machine.executor_stopped = false;
+    machine.executor_held.clear();
+    // The agents that it had started go with it: its successor kills what it finds of them.
     for (const auto& [token, handles] : machine.run_events)
         for (const Events::Handle& handle : handles) events_.cancel(handle);
     machine.run_events.clear();
-    for (auto& [token, run] : std::exchange(machine.runs, {})) {
-        machine_event(node, run.takes, [run = run](Machine& m) mutable {
-            if (run.hangs)
-                m.services.killed(run);
-            else
-                m.services.end(run);
-        });
+    for (const auto& [token, run] : std::exchange(machine.runs, {})) {
+        machine.services.killed(run);
+        if (witness != nullptr && machine.powered) witness->on_agent_end(node, run, true);
     }
     if (machine.core) core_event(node, kHop, [this, node](Machine&) { feed_core(node, controller::ExecutorDown{}); });
     if (respawn)
@@ -229,10 +238,9 @@ void World::executor_gone(NodeId node, bool respawn) {
                       [this, node](Machine&) { start_executor(node); });
 }
 
-// ---- Faults
-// ----------------------------------------------------------------------------------------------------------
+// ---- Faults --------------------------------------------------------------------------------------------------------
 
-void World::power_off(NodeId node, const std::string& why) {
+void World::power_off(NodeId node, const std::string& why, Power how) {
     Machine& machine = machines_.at(node);
     if (!machine.powered) return;
     note(machine.ref.name, "loses power: " + why);
@@ -244,7 +252,15 @@ void World::power_off(NodeId node, const std::string& why) {
     machine.held.clear();
     core_gone(node, false);
     executor_gone(node, false);
-    machine.runs.clear();
+    Disk& disk = machine.disk;
+    if (options_.sabotage == Sabotage::kLostWrites) {
+        disk.newest = disk.before = disk.first;
+    } else if (disk.fault == DiskFault::kLostFsync || disk.fault == DiskFault::kTorn) {
+        note(machine.ref.name, "its disk has lost what was written last");
+        disk.newest = disk.before;
+    }
+    disk.fault.reset();
+    if (witness != nullptr) witness->on_power(node, how);
 }
 
 void World::kill_core(NodeId node) {
@@ -261,6 +277,19 @@ void World::kill_executor(NodeId node) {
     executor_gone(node, true);
 }
 
+void World::lose_engine(NodeId node, Duration time) {
+    Machine& machine = machines_.at(node);
+    if (!machine.powered || !network_->running(node)) return;
+    note(machine.ref.name, fmt::format("the cluster engine ends for {} ms", time.count()));
+    network_->stop(node);
+    if (machine.core) feed_core(node, controller::EngineLost{"the connection to the cluster engine is lost"});
+    machine_event(node, time, [this, node](Machine& m) {
+        note(m.ref.name, "the cluster engine is back");
+        network_->start(node);
+        start_core(node);
+    });
+}
+
 void World::pause(NodeId node, Duration time) {
     Machine& machine = machines_.at(node);
     if (!machine.powered || machine.paused) return;
@@ -271,8 +300,43 @@ void World::pause(NodeId node, Duration time) {
         note(m.ref.name, "goes on");
         m.paused = false;
         network_->resume(node);
-        for (const auto& what : std::exchange(m.held, {})) what();
+        release(m.held);
     });
+}
+
+void World::stop_process(NodeId node, Part part, Duration time) {
+    Machine& machine = machines_.at(node);
+    const bool core = part == Part::kCore;
+    bool& stopped = core ? machine.core_stopped : machine.executor_stopped;
+    if (!machine.powered || stopped || (core ? !machine.core : !machine.executor)) return;
+    const char* process = core ? "systole-core" : "systole-execd";
+    note(machine.ref.name, fmt::format("{} is stopped for {} ms", process, time.count()));
+    stopped = true;
+    const std::uint64_t life = core ? machine.core_life : machine.executor_life;
+    machine_event(node, time, [this, node, core, life, process](Machine& m) {
+        if ((core ? m.core_life : m.executor_life) != life || !(core ? m.core_stopped : m.executor_stopped)) return;
+        note(m.ref.name, fmt::format("{} goes on", process));
+        (core ? m.core_stopped : m.executor_stopped) = false;
+        release(core ? m.core_held : m.executor_held);
+    });
+}
+
+void World::stop_core(NodeId node, Duration time) { stop_process(node, Part::kCore, time); }
+void World::stop_executor(NodeId node, Duration time) { stop_process(node, Part::kExecutor, time); }
+
+void World::set_clock(NodeId node, std::int64_t seconds) {
+    Machine& machine = machines_.at(node);
+    note(machine.ref.name, fmt::format("its clock jumps by {} s", seconds));
+    machine.clock_offset += seconds;
+}
+
+void World::set_disk_fault(NodeId node, DiskFault fault, Duration time) {
+    Machine& machine = machines_.at(node);
+    note(machine.ref.name, fault == DiskFault::kFull        ? "its disk is full"
+                           : fault == DiskFault::kLostFsync ? "its disk does not keep what it confirms"
+                                                            : "its disk will write half of the last file");
+    machine.disk.fault = fault;
+    events_.in(time, [this, node] { machines_.at(node).disk.fault.reset(); });
 }
 
 void World::crash_service(NodeId node, const std::string& instance) {
@@ -280,6 +344,11 @@ void World::crash_service(NodeId node, const std::string& instance) {
     if (!machine.services.active().contains(instance)) return;
     note(machine.ref.name, fmt::format("service {} dies", instance));
     machine.services.crash(instance);
+    if (witness != nullptr) witness->on_service_died(node, instance);
+}
+
+void World::start_service_by_hand(NodeId node, const std::string& instance) {
+    machines_.at(node).services.run(instance);
 }
 
 void World::add_agent_fault(NodeId node, const std::string& instance, AgentFault fault) {
@@ -288,37 +357,106 @@ void World::add_agent_fault(NodeId node, const std::string& instance, AgentFault
     machine.services.add_fault(instance, std::move(fault));
 }
 
-void World::set_fencing_fault(int failures) {
-    note("", fmt::format("the next {} fence actions fail", failures));
-    fencing_failures_ = failures;
+void World::add_fence_fault(FenceFault fault, int times) {
+    constexpr std::array kNames{"fail", "hang", "work and say that they failed", "leave the machine off"};
+    note("", fmt::format("the next {} fence actions {}", times, kNames[static_cast<std::size_t>(fault)]));
+    fence_faults_.insert(fence_faults_.end(), static_cast<std::size_t>(times), fault);
+}
+
+void World::hide_fence_device(NodeId node, Duration time) {
+    Machine& machine = machines_.at(node);
+    note(machine.ref.name, "can't reach the fence device");
+    machine.device_hidden = true;
+    events_.in(time, [this, node] { machines_.at(node).device_hidden = false; });
 }
 
 void World::clear_faults() {
-    for (auto& [id, machine] : machines_) machine.services.clear_faults();
-    fencing_failures_ = 0;
+    for (auto& [id, machine] : machines_) {
+        machine.services.clear_faults();
+        machine.device_hidden = false;
+        machine.disk.fault.reset();
+        if (machine.core_stopped) {
+            machine.core_stopped = false;
+            release(machine.core_held);
+        }
+        if (machine.executor_stopped) {
+            machine.executor_stopped = false;
+            release(machine.executor_held);
+        }
+    }
+    fence_faults_.clear();
     network_->heal();
 }
 
-// ---- People
-// ----------------------------------------------------------------------------------------------------------
+bool World::standing_still(NodeId node) const {
+    const Machine& machine = machines_.at(node);
+    return machine.paused || machine.core_stopped || machine.executor_stopped;
+}
 
-bool World::cib_request(NodeId node, const xml::NodePtr& request, Answer answer) {
+// ---- People --------------------------------------------------------------------------------------------------------
+
+bool World::request(NodeId node, wire::Service service, const xml::NodePtr& message, Reply reply) {
     Machine& machine = machines_.at(node);
-    if (!machine.core || !machine.services_open.contains(wire::Service::kCibRw)) return false;
+    if (!machine.core || machine.paused || machine.core_stopped || !machine.services_open.contains(service))
+        return false;
     const wire::ClientId client{next_client_++};
-    machine.answers[client.value] = std::move(answer);
+    const std::string_view what = service == wire::Service::kCibRw        ? message->get("cib_op")
+                                  : service == wire::Service::kAttributes ? message->get("task")
+                                                                          : message->get("crm_task");
+    machine.waiting[client.value] = {std::move(reply), events_.now(),
+                                     fmt::format("{} {}", wire::service_name(service), what)};
+    const std::uint64_t life = machine.core_life;
     feed_core(node, wire::ClientConnected{{.id = client,
-                                           .service = wire::Service::kCibRw,
+                                           .service = service,
                                            .pid = 1,
                                            .user = "root",
                                            .privileged = true,
                                            .uuid = fmt::format("admin-{}", client.value)}});
-    xml::Builder synchronous(*request);
-    synchronous.set("cib_callid", "1").set("cib_clientname", "drill");
-    const auto options = parse_integer(synchronous.get("cib_callopt")).value_or(0);
-    synchronous.set("cib_callopt", options | static_cast<long long>(cib::option::kSyncCall));
-    feed_core(node, wire::ClientRequest{client, 1, wire::kExpectsResponse, std::move(synchronous).build()});
+    if (service == wire::Service::kController && machine.core_life == life) {
+        xml::Builder options("options");
+        options.set("major_version", "1").set("minor_version", "0").set("client_name", "drill");
+        options.set("client_uuid", fmt::format("admin-{}", client.value));
+        feed_core(
+            node,
+            wire::ClientRequest{
+                client, 0, 0,
+                wire::make_message({.task = "hello", .from_system = "drill"}, std::move(options).build()).build()});
+    }
+    if (machine.core_life == life) feed_core(node, wire::ClientRequest{client, 1, wire::kExpectsResponse, message});
     return true;
+}
+
+bool World::cib_request(NodeId node, const xml::NodePtr& cib_command, Answer answer) {
+    xml::Builder synchronous(*cib_command);
+    synchronous.set("cib_callid", "1").set("cib_clientname", "drill");
+    const auto call_options = parse_integer(synchronous.get("cib_callopt")).value_or(0);
+    synchronous.set("cib_callopt", call_options | static_cast<long long>(cib::option::kSyncCall));
+    return request(node, wire::Service::kCibRw, std::move(synchronous).build(),
+                   [answer = std::move(answer)](const xml::NodePtr& reply) {
+                       const xml::Node* data = reply->child("cib_calldata");
+                       const int rc = static_cast<int>(parse_integer(reply->get("cib_rc")).value_or(-71));
+                       answer(rc, data == nullptr ? xml::NodePtr{} : data->first_element_ptr());
+                   });
+}
+
+std::vector<std::string> World::unanswered(Duration so_long) const {
+    std::vector<std::string> out;
+    for (const auto& [id, machine] : machines_)
+        for (const auto& [client, waiting] : machine.waiting)
+            if (events_.now() - waiting.since > so_long)
+                out.push_back(fmt::format(
+                    "{} asked of {} {} s ago", waiting.what, machine.ref.name,
+                    std::chrono::duration_cast<std::chrono::seconds>(events_.now() - waiting.since).count()));
+    return out;
+}
+
+void World::start_again(NodeId node) {
+    Machine& machine = machines_.at(node);
+    machine.wanted = true;
+    if (!machine.powered)
+        boot(node);
+    else
+        start_core(node);
 }
 
 void World::shut_down(NodeId node) {
@@ -327,339 +465,6 @@ void World::shut_down(NodeId node) {
     note(machine.ref.name, "is asked to leave the cluster");
     machine.wanted = false;
     feed_core(node, controller::ShutdownRequested{});
-}
-
-// ---- Inputs
-// ----------------------------------------------------------------------------------------------------------
-
-void World::on_delivery(NodeId node, const Delivery& delivery) {
-    Machine& machine = machines_.at(node);
-    if (!machine.core) return;
-    std::visit(
-        [&](const auto& input) {
-            using Kind = std::decay_t<decltype(input)>;
-            if constexpr (std::is_same_v<Kind, wire::PeerMessage>) {
-                if (options_.sabotage == Sabotage::kLostAttributes && input.group == wire::Group::kAttributes &&
-                    random_.chance(1))
-                    return;
-                if (options_.sabotage == Sabotage::kUnorderedMessages && random_.chance(2)) {
-                    core_event(node, Duration{random_.between(1, 50)},
-                               [this, node, input](Machine&) { feed_core(node, input); });
-                    return;
-                }
-                feed_core(node, input);
-                if (options_.sabotage == Sabotage::kTwiceDelivered && random_.chance(2)) feed_core(node, input);
-                return;
-            }
-            feed_core(node, input);
-        },
-        delivery);
-}
-
-void World::feed_core(NodeId node, const controller::Input& input) {
-    Machine& machine = machines_.at(node);
-    if (!machine.core) return;
-    trace("core", node, std::to_string(input.index()));
-    const std::uint64_t life = machine.core_life;
-    for (const controller::Effect& effect : machine.core->on(both_clocks(), input)) {
-        if (machine.core_life != life) return;  // an effect ended this life
-        perform(node, effect);
-    }
-}
-
-void World::feed_executor(NodeId node, const executor::Input& input) {
-    Machine& machine = machines_.at(node);
-    if (!machine.executor) return;
-    trace("executor", node, std::to_string(input.index()));
-    const std::uint64_t life = machine.executor_life;
-    for (const executor::Effect& effect : machine.executor->on(both_clocks(), input)) {
-        if (machine.executor_life != life) return;
-        perform(node, effect);
-    }
-}
-
-// ---- Effects
-// ---------------------------------------------------------------------------------------------------------
-
-void World::arm(NodeId node, Part part, const wire::ArmTimer& timer) {
-    const bool core = part == Part::kCore;
-    Machine& machine = machines_.at(node);
-    Timers& timers = core ? machine.core_timers : machine.executor_timers;
-    disarm(timers, timer.name);
-    const std::uint64_t life = core ? machine.core_life : machine.executor_life;
-    timers[timer.name] = events_.at(timer.at, [this, node, core, life, timer_name = timer.name] {
-        guarded(node, core, life, [this, node, core, timer_name](Machine& m) {
-            (core ? m.core_timers : m.executor_timers).erase(timer_name);
-            if (core)
-                feed_core(node, wire::TimerFired{timer_name});
-            else
-                feed_executor(node, wire::TimerFired{timer_name});
-        });
-    });
-}
-
-void World::disarm(Timers& timers, const std::string& timer) {
-    const auto armed = timers.find(timer);
-    if (armed == timers.end()) return;
-    events_.cancel(armed->second);
-    timers.erase(armed);
-}
-
-void World::disarm_all(Timers& timers) {
-    for (const auto& [timer, handle] : timers) events_.cancel(handle);
-    timers.clear();
-}
-
-void World::perform(NodeId node, const controller::Effect& effect) {
-    Machine& machine = machines_.at(node);
-    const auto log = [&](const wire::Log& line) {
-        if (line.severity == wire::Severity::kDebug) return;
-        constexpr std::array kNames{"error", "warning", "notice", "info", "debug"};
-        note(machine.ref.name, fmt::format("{}: {}", kNames[static_cast<std::size_t>(line.severity)], line.text));
-    };
-    std::visit(
-        Overload{
-            [&](const wire::Multicast& e) {
-                if (options_.trace) trace("multicast", node, xml::write(*e.message));
-                network_->multicast(node, e.group, e.to, e.message);
-            },
-            [&](const wire::Respond& e) {
-                if (e.client == kExecutorAsClient) {
-                    executor_event(node, kHop, [this, node, request = e.request, message = e.message](Machine&) {
-                        feed_executor(node, executor::FencerReply{request, message});
-                    });
-                    return;
-                }
-                const auto waiting = machine.answers.find(e.client.value);
-                if (waiting == machine.answers.end()) return;
-                const Answer answer = std::move(waiting->second);
-                machine.answers.erase(waiting);
-                const xml::Node* data = e.message->child("cib_calldata");
-                const int rc = static_cast<int>(parse_integer(e.message->get("cib_rc")).value_or(-71));
-                core_event(node, kHop,
-                           [this, node, client = e.client](Machine&) { feed_core(node, wire::ClientClosed{client}); });
-                answer(rc, data == nullptr ? xml::NodePtr{} : data->first_element_ptr());
-            },
-            [&](const wire::SendEvent&) {},
-            [&](const wire::Evict& e) { machine.answers.erase(e.client.value); },
-            [&](const wire::ArmTimer& e) { arm(node, Part::kCore, e); },
-            [&](const wire::CancelTimer& e) { disarm(machine.core_timers, e.name); },
-            [&](const wire::Log& e) { log(e); },
-            [&](const controller::OpenService& e) { machine.services_open.insert(e.service); },
-            [&](const controller::JoinGroup& e) { network_->join(node, e.group, machine.pid); },
-            [&](const controller::LeaveGroup& e) { network_->leave(node, e.group); },
-            [&](const controller::ToExecutor& e) {
-                executor_event(node, kHop, [this, node, e](Machine&) {
-                    feed_executor(node,
-                                  wire::ClientRequest{kCoreAsClient, e.request, wire::kExpectsResponse, e.message});
-                });
-            },
-            [&](const controller::RunScheduler& e) {
-                // Computed when it would be done, on the snapshot that it was given.
-                core_event(node, random_.between(Duration{1}, Duration{20}), [this, node, e](Machine&) {
-                    controller::PlanReady ready{.token = e.token};
-                    auto plan = scheduler::schedule(e.input);
-                    if (plan)
-                        ready.plan = std::make_shared<const scheduler::Plan>(std::move(*plan));
-                    else
-                        ready.fault = plan.error().what;
-                    feed_core(node, ready);
-                });
-            },
-            [&](const controller::WriteCib& e) {
-                core_event(node, random_.between(Duration{1}, Duration{15}), [this, node, e](Machine& m) {
-                    m.disk.cib = e.cib;
-                    feed_core(node, controller::CibWritten{e.token, {}});
-                });
-            },
-            [&](const controller::RunFenceAgent& e) { run_fence_agent(node, e); },
-            [&](const controller::KillFenceAgent& e) {
-                if (machine.fence_runs.erase(e.token) == 0) return;
-                core_event(node, kHop, [this, node, e](Machine&) {
-                    feed_core(node, controller::FenceAgentDone{e.token, ExecStatus::kCancelled, 1, {}, {}});
-                });
-            },
-            [&](const controller::FetchMetadata& e) {
-                core_event(node, random_.between(Duration{5}, Duration{80}), [this, node, e](Machine&) {
-                    const std::string_view text = simulated_metadata(e.agent_class, e.type);
-                    feed_core(node, controller::MetadataReady{e.token, std::string(text),
-                                                              text.empty() ? "no such agent" : ""});
-                });
-            },
-            [&](const controller::ConnectRemote& e) {
-                core_event(node, Duration{1}, [this, node, e](Machine&) {
-                    feed_core(node,
-                              controller::RemoteConnected{.node = e.node,
-                                                          .token = e.token,
-                                                          .fault = controller::RemoteFault::kUnreachable,
-                                                          .why = "the simulated network has no remote nodes yet"});
-                });
-            },
-            [&](const controller::DisconnectRemote&) {},
-            [&](const controller::ToRemote&) {},
-            [&](const controller::Panic& e) {
-                note(machine.ref.name, "panics: " + e.why);
-                events_.in(Duration{0}, [this, node, cycle = machine.power_cycle] {
-                    if (machines_.at(node).power_cycle != cycle) return;
-                    power_off(node, "panic");
-                    events_.in(random_.between(options_.boot_min, options_.boot_max), [this, node] { boot(node); });
-                });
-            },
-            [&](const controller::Exit& e) {
-                note(machine.ref.name, fmt::format("systole-core exits with {}: {}", static_cast<int>(e.code), e.why));
-                const bool respawn = machine.wanted && e.code != ExitCode::kFatal;
-                events_.in(Duration{0}, [this, node, respawn, life = machine.core_life] {
-                    if (machines_.at(node).core_life == life) core_gone(node, respawn);
-                });
-            },
-        },
-        effect);
-}
-
-void World::perform(NodeId node, const executor::Effect& effect) {
-    Machine& machine = machines_.at(node);
-    std::visit(
-        Overload{
-            [&](const wire::Respond& e) {
-                if (e.client != kCoreAsClient) return;
-                core_event(node, kHop, [this, node, e](Machine&) {
-                    feed_core(node, controller::ExecutorReply{e.request, e.message});
-                });
-            },
-            [&](const wire::SendEvent& e) {
-                if (e.client != kCoreAsClient) return;
-                core_event(node, kHop,
-                           [this, node, e](Machine&) { feed_core(node, controller::ExecutorEvent{e.message}); });
-            },
-            [&](const wire::Evict&) {},
-            [&](const wire::ArmTimer& e) { arm(node, Part::kExecutor, e); },
-            [&](const wire::CancelTimer& e) { disarm(machine.executor_timers, e.name); },
-            [&](const wire::Log& e) {
-                if (e.severity != wire::Severity::kDebug) note(machine.ref.name, "execd: " + e.text);
-            },
-            [&](const executor::Spawn& e) { run_agent(node, e); },
-            [&](const executor::Kill& e) {
-                const auto run = machine.runs.find(e.token);
-                if (run == machine.runs.end()) return;
-                for (const Events::Handle& handle : machine.run_events[e.token]) events_.cancel(handle);
-                machine.run_events.erase(e.token);
-                machine.services.killed(run->second);
-                machine.runs.erase(run);
-                executor_event(node, kHop, [this, node, e](Machine&) {
-                    feed_executor(node, executor::ProcessDone{.token = e.token, .status = ExecStatus::kTimeout});
-                });
-            },
-            [&](const executor::ToFencer& e) {
-                core_event(node, kHop, [this, node, e](Machine& m) {
-                    if (!m.services_open.contains(wire::Service::kFencer)) {
-                        feed_executor(node, executor::FencerReply{e.token, {}});
-                        return;
-                    }
-                    if (m.fencer_clients[kExecutorAsClient.value] != m.pid) {
-                        m.fencer_clients[kExecutorAsClient.value] = m.pid;
-                        feed_core(node, wire::ClientConnected{{.id = kExecutorAsClient,
-                                                               .service = wire::Service::kFencer,
-                                                               .pid = 2,
-                                                               .user = "root",
-                                                               .privileged = true,
-                                                               .uuid = "execd"}});
-                    }
-                    feed_core(node, wire::ClientRequest{kExecutorAsClient, e.token, wire::kExpectsResponse, e.message});
-                });
-                if (!machine.core) {
-                    executor_event(node, kHop, [this, node, e](Machine&) {
-                        feed_executor(node, executor::FencerReply{e.token, {}});
-                    });
-                }
-            },
-            [&](const executor::ToSystemd& e) {
-                executor_event(node, kHop, [this, node, e](Machine&) {
-                    feed_executor(node,
-                                  executor::SystemdDone{e.token, ExecStatus::kNotInstalled, 5, "no systemd here"});
-                });
-            },
-            [&](const executor::Exit&) { executor_gone(node, true); },
-        },
-        effect);
-}
-
-void World::run_agent(NodeId node, const executor::Spawn& spawn) {
-    Machine& machine = machines_.at(node);
-    ++agent_runs_;
-    AgentRun run = machine.services.begin(spawn, random_);
-    for (std::string& violation : machine.services.violations())
-        violate(fmt::format("{} on {}", violation, machine.ref.name));
-    if (run.action != "monitor" && !run.instance.empty())
-        note(machine.ref.name, fmt::format("agent: {} {}", run.action, run.instance));
-    const std::uint32_t token = spawn.token;
-    const bool times_out = run.hangs || (spawn.timeout > Duration{0} && run.takes > spawn.timeout);
-    const Duration takes = times_out ? spawn.timeout : run.takes;
-    machine.runs.emplace(token, std::move(run));
-    const auto handle = events_.in(takes, [this, node, token, times_out, life = machine.executor_life] {
-        guarded(node, false, life, [this, node, token, times_out](Machine& m) {
-            const auto found = m.runs.find(token);
-            if (found == m.runs.end()) return;
-            AgentRun done = std::move(found->second);
-            m.runs.erase(found);
-            m.run_events.erase(token);
-            if (times_out) {
-                m.services.killed(done);
-                feed_executor(node, executor::ProcessDone{.token = token, .status = ExecStatus::kTimeout});
-                return;
-            }
-            m.services.end(done);
-            feed_executor(node, done.result);
-        });
-    });
-    machine.run_events[token].push_back(handle);
-}
-
-void World::run_fence_agent(NodeId node, const controller::RunFenceAgent& run) {
-    Machine& machine = machines_.at(node);
-    machine.fence_runs.insert(run.token);
-    std::string target;
-    for (const auto& [key, value] : run.parameters)
-        if (key == "plug" || key == "port" || key == "nodename") target = value;
-    const bool switches = run.action == "off" || run.action == "reboot" || run.action == "on";
-    const bool fails = switches && fencing_failures_ > 0;
-    if (fails) --fencing_failures_;
-    const bool right = network_->quorate(node) || machine.core == nullptr;
-    if (switches && !fails) {
-        note(machine.ref.name, fmt::format("fence agent: {} {}", run.action, target));
-        std::set<NodeId> voters;
-        for (const NodeId other : network_->ring_members(node)) voters.insert(other);
-        if (!right && 2 * voters.size() <= machines_.size() && machines_.size() > 2)
-            violate(fmt::format("I3: {} fences {} without quorum", machine.ref.name, target));
-    }
-    const Duration takes =
-        switches ? random_.between(Duration{300}, Duration{2500}) : random_.between(Duration{5}, Duration{50});
-    if (switches && !fails) {
-        // The switch acts somewhere in the middle, whatever happens to the machine that asked for it.
-        events_.in(takes / 2, [this, node, target, action = run.action] { switch_power(node, target, action); });
-    }
-    core_event(node, takes, [this, node, token = run.token, fails, action = run.action](Machine& m) {
-        if (m.fence_runs.erase(token) == 0) return;
-        controller::FenceAgentDone done{token, ExecStatus::kDone, fails ? 1 : 0, {}, {}};
-        if (fails) done.error = "simulated: no answer from the switch\n";
-        if (action == "metadata") done.output = simulated_metadata("stonith", "fence_sim");
-        if (action == "list")
-            for (const auto& [id, other] : machines_) done.output += other.ref.name + ",\n";
-        feed_core(node, done);
-    });
-}
-
-void World::switch_power(NodeId by, const std::string& target, const std::string& action) {
-    const NodeId victim = find(target);
-    if (victim.value == 0) return;
-    ++fencings_;
-    if (options_.sabotage == Sabotage::kFencingClaimsSuccess && random_.chance(50)) return;
-    if (action == "on") {
-        boot(victim);
-        return;
-    }
-    power_off(victim, fmt::format("fenced by {}", name(by)));
-    if (action == "reboot")
-        events_.in(random_.between(options_.boot_min, options_.boot_max), [this, victim] { boot(victim); });
 }
 
 }  // namespace systole::sim

@@ -21,22 +21,14 @@
 #include "sim/events.h"
 #include "sim/network.h"
 #include "sim/random.h"
+#include "sim/sabotage.h"
 #include "sim/services.h"
+#include "sim/witness.h"
 
 namespace systole::sim {
 
-/// Deliberate errors, to show that the checkers find them (reliability.md, "Test of the tests").
-enum class Sabotage : std::uint8_t {
-    kNone,
-    kFencingClaimsSuccess,  ///< the device says "off" but the machine runs on: a takeover without proof
-    kLostAttributes,        ///< one attribute message in a hundred vanishes on one node only
-    kMemberNeverLeaves,     ///< groups are not told that a process died
-    kUnorderedMessages,     ///< one message in fifty is delivered at its own time
-    kTwiceDelivered,        ///< one message in fifty is delivered twice
-};
-
 struct WorldOptions {
-    unsigned nodes = 3;
+    std::vector<wire::NodeRef> nodes;
     std::uint64_t seed = 1;
     NetworkTimes times;
     xml::NodePtr cib;  ///< on every disk at first
@@ -46,12 +38,34 @@ struct WorldOptions {
     std::size_t history_max = 20'000;
 };
 
+/// How fence actions that switch power go wrong.
+enum class FenceFault : std::uint8_t {
+    kFail,          ///< nothing happens, and it says so
+    kHang,          ///< nothing happens, and it never ends
+    kFalseFailure,  ///< the power is switched, and it says that it was not
+    kStaysOff,      ///< a reboot ends with the machine off
+};
+
+/// How a disk goes wrong.
+enum class DiskFault : std::uint8_t {
+    kFull,       ///< writes fail
+    kLostFsync,  ///< what was written last is gone once power is lost
+    kTorn,       ///< the last write before power is lost is half there: the one before it counts
+};
+
 /// One line of what happened, for people.
 struct HistoryLine {
     Instant at;
     std::string node;
     std::string text;
 };
+
+inline constexpr wire::ClientId kCoreAsClient{1};      ///< systole-core at the executor
+inline constexpr wire::ClientId kExecutorAsClient{2};  ///< systole-execd at the fencer
+inline constexpr Duration kHop{1};                     ///< from process to process on one machine
+
+/// As disks keep a CIB: what nodes run is not among what a start begins with (cib/store.h).
+xml::NodePtr with_empty_status(const xml::NodePtr& cib);
 
 class World {
 public:
@@ -64,32 +78,67 @@ public:
     void run_for(Duration time, bool stop_at_violation = true);
 
     // ---- Faults
-    void power_off(NodeId node, const std::string& why);
+    void power_off(NodeId node, const std::string& why, Power how = Power::kLost);
+    void never_boot(NodeId node) { machines_.at(node).broken = true; }
     void kill_core(NodeId node);
     void kill_executor(NodeId node);
-    void pause(NodeId node, Duration time);
+    void lose_engine(NodeId node, Duration time);       ///< Corosync is restarted
+    void pause(NodeId node, Duration time);             ///< the whole machine
+    void stop_core(NodeId node, Duration time);         ///< SIGSTOP, SIGCONT
+    void stop_executor(NodeId node, Duration time);     ///< likewise
+    void set_clock(NodeId node, std::int64_t seconds);  ///< the wall clock jumps
+    void set_disk_fault(NodeId node, DiskFault fault, Duration time);
     void crash_service(NodeId node, const std::string& instance);
+    void start_service_by_hand(NodeId node, const std::string& instance);
     void add_agent_fault(NodeId node, const std::string& instance, AgentFault fault);
-    void set_fencing_fault(int failures);  ///< so many fence actions fail (any machine's)
+    void add_fence_fault(FenceFault fault, int times);   ///< of the next fence actions, whoever does them
+    void hide_fence_device(NodeId node, Duration time);  ///< it can't reach the device
     void clear_faults();
     Network& network() { return *network_; }
+    [[nodiscard]] const Network& network() const { return *network_; }
 
-    // ---- People: a request to the CIB manager of a node, as an administrator's command sends it
+    // ---- People: requests as commands send them
+    using Reply = std::function<void(const xml::NodePtr& message)>;
+    /// False if that service of the node takes no clients. The reply never comes if the node's core ends before.
+    bool request(NodeId node, wire::Service service, const xml::NodePtr& message, Reply reply);
     using Answer = std::function<void(int rc, const xml::NodePtr& data)>;
-    /// False if that node has no manager to ask. The answer may never come if it dies.
     bool cib_request(NodeId node, const xml::NodePtr& request, Answer answer);
-    void shut_down(NodeId node);  ///< systemctl stop
+    void shut_down(NodeId node);    ///< systemctl stop
+    void start_again(NodeId node);  ///< systemctl start
+    /// The machine, its engine and its core are to be up, and nobody asked it to leave.
+    [[nodiscard]] bool wanted(NodeId node) const { return machines_.at(node).wanted && !machines_.at(node).broken; }
+    /// Requests that have waited so long for the answer of a working core, in words.
+    [[nodiscard]] std::vector<std::string> unanswered(Duration so_long) const;
 
     // ---- Truth
     [[nodiscard]] Instant now() const { return events_.now(); }
     [[nodiscard]] Events& events() { return events_; }
     [[nodiscard]] std::vector<NodeId> nodes() const;
     [[nodiscard]] bool powered(NodeId node) const { return machines_.at(node).powered; }
+    [[nodiscard]] bool standing_still(NodeId node) const;  ///< the machine, or its core
+    [[nodiscard]] std::uint64_t power_cycle(NodeId node) const { return machines_.at(node).power_cycle; }
+    /// Counts the lives of its core: the same number, the same process.
+    [[nodiscard]] std::uint64_t core_life(NodeId node) const { return machines_.at(node).core_life; }
+    [[nodiscard]] Instant core_since(NodeId node) const { return machines_.at(node).core_since; }
+    /// What the node was told last about quorum, and when.
+    struct QuorumTold {
+        bool quorate = false;
+        Instant at{};
+    };
+    [[nodiscard]] QuorumTold quorum_told(NodeId node) const { return machines_.at(node).quorum; }
+    [[nodiscard]] Sabotage sabotage() const { return options_.sabotage; }
+    [[nodiscard]] std::size_t timers_armed(NodeId node) const {
+        return machines_.at(node).core_timers.size() + machines_.at(node).executor_timers.size();
+    }
     [[nodiscard]] bool core_alive(NodeId node) const { return machines_.at(node).core != nullptr; }
     [[nodiscard]] const controller::Node* core(NodeId node) const { return machines_.at(node).core.get(); }
     [[nodiscard]] const Services& services(NodeId node) const { return machines_.at(node).services; }
     [[nodiscard]] const std::string& name(NodeId node) const { return machines_.at(node).ref.name; }
+    [[nodiscard]] NodeId find(std::string_view name) const;  ///< 0: no such node
     [[nodiscard]] std::size_t fencings() const { return fencings_; }
+    /// The last moment at which an agent other than a monitor began, or power was switched.
+    [[nodiscard]] Instant last_action() const { return last_action_; }
+    [[nodiscard]] Instant last_fenced(NodeId node) const { return machines_.at(node).last_fenced; }
     [[nodiscard]] std::size_t agent_runs() const { return agent_runs_; }
     [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
     [[nodiscard]] const std::vector<HistoryLine>& history() const { return history_; }
@@ -100,19 +149,35 @@ public:
     void note(const std::string& node, std::string text);
     /// Called after each event; adds violations by violate().
     std::function<void()> check_step;
+    Witness* witness = nullptr;
 
 private:
-    struct CibOnDisk {
-        xml::NodePtr cib;
+    struct Disk {
+        xml::NodePtr newest, before, first;
+        std::optional<DiskFault> fault;
     };
-    using Timers = std::map<std::string, Events::Handle>;  ///< armed ones, by name
+    struct Waiting {
+        Reply reply;
+        Instant since;
+        std::string what;
+    };
+    struct Armed {
+        Events::Handle handle;
+        std::uint64_t number = 0;
+    };
+    using Timers = std::map<std::string, Armed>;  ///< by name
     enum class Part : std::uint8_t { kCore, kExecutor };
     struct Machine {
         wire::NodeRef ref;
         bool powered = false;
-        bool paused = false;
+        bool paused = false, core_stopped = false, executor_stopped = false;
+        bool broken = false;  ///< does not boot any more
+        bool device_hidden = false;
+        std::int64_t clock_offset = 0;
         std::uint64_t power_cycle = 0;
-        CibOnDisk disk;
+        Instant last_fenced{}, core_since{};
+        QuorumTold quorum;
+        Disk disk;
         std::unique_ptr<controller::Node> core;
         std::unique_ptr<executor::Executor> executor;
         std::uint64_t core_life = 0, executor_life = 0;
@@ -120,20 +185,23 @@ private:
         bool wanted = true;  ///< false after an orderly shutdown
         Timers core_timers, executor_timers;
         std::set<wire::Service> services_open;
-        std::map<std::uint64_t, Answer> answers;  ///< by client id
+        std::map<std::uint64_t, Waiting> waiting;  ///< by client id
         std::map<std::uint64_t, std::uint32_t> fencer_clients;
         Services services;
         std::map<std::uint32_t, AgentRun> runs;  ///< by Spawn token of the present executor
         std::map<std::uint32_t, std::vector<Events::Handle>> run_events;
         std::set<std::uint32_t> fence_runs;
-        std::vector<std::function<void()>> held;  ///< what happened to it while it was paused
+        std::vector<std::function<void()>> held;                      ///< what happened to it while it stood still
+        std::vector<std::function<void()>> core_held, executor_held;  ///< likewise, to the process
     };
 
     // An event for a machine's core or executor is dropped if that life of it is over, and waits while it is paused.
     void core_event(NodeId node, Duration delay, std::function<void(Machine&)> what);
     void executor_event(NodeId node, Duration delay, std::function<void(Machine&)> what);
     void machine_event(NodeId node, Duration delay, std::function<void(Machine&)> what);
-    void guarded(NodeId node, bool core, std::uint64_t life, const std::function<void(Machine&)>& what);
+    void guarded(NodeId node, Part part, std::uint64_t life, const std::function<void(Machine&)>& what);
+    void stop_process(NodeId node, Part part, Duration time);
+    static void release(std::vector<std::function<void()>>& held);
 
     void start_core(NodeId node);
     void start_executor(NodeId node);
@@ -148,11 +216,16 @@ private:
     void disarm(Timers& timers, const std::string& timer);
     void disarm_all(Timers& timers);
     void run_agent(NodeId node, const executor::Spawn& spawn);
+    void end_agent(NodeId node, std::uint32_t token, bool killed);
+    void tell_promotion_score(NodeId node, const std::string& instance);
     void run_fence_agent(NodeId node, const controller::RunFenceAgent& run);
-    void switch_power(NodeId by, const std::string& target, const std::string& action);
+    void switch_power(NodeId by, const std::string& target, const std::string& action, bool stays_off);
+    void perform_respond(NodeId node, const wire::Respond& response);
+    void perform_log(NodeId node, const wire::Log& line);
+    void perform_to_fencer(NodeId node, const executor::ToFencer& request);
+    void perform_multicast(NodeId node, const wire::Multicast& e);
     void trace(std::string_view what, NodeId node, std::string_view text);
-    [[nodiscard]] Now both_clocks() const;
-    [[nodiscard]] NodeId find(std::string_view name) const;
+    [[nodiscard]] Now both_clocks(const Machine& machine) const;
 
     WorldOptions options_;
     Events events_;
@@ -161,8 +234,9 @@ private:
     std::unique_ptr<Network> network_;
     std::vector<std::string> violations_;
     std::vector<HistoryLine> history_;
-    std::uint64_t next_client_ = 100;
-    int fencing_failures_ = 0;
+    std::uint64_t next_client_ = 100, last_timer_ = 0;
+    std::vector<FenceFault> fence_faults_;  ///< of the next fence actions
+    Instant last_action_{};
     std::size_t fencings_ = 0, agent_runs_ = 0, steps_ = 0;
     std::uint64_t trace_ = 0xcbf29ce484222325ULL;
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <climits>
 #include <utility>
 
 #include "base/score.h"
@@ -55,6 +56,7 @@ Result<Effects> Runner::start(Instant now, const xml::Node& element) {
     if (!graph) return tl::unexpected(std::move(graph.error()));
     Effects effects;
     for (auto& [id, flight] : flights_) flight.action.reset();
+    orphans_ = flights_.size();
     graph_ = std::move(*graph);
     over_ = false;
     abort_priority_.reset();
@@ -62,20 +64,42 @@ Result<Effects> Runner::start(Instant now, const xml::Node& element) {
     states_.assign(graph_->actions.size(), State::kWaiting);
     unconfirmed_ = static_cast<int>(graph_->actions.size());
     missing_.clear();
-    ready_.clear();
+    lanes_.clear();
+    awake_.clear();
     for (SynapseIndex i = 0; i < graph_->synapses.size(); ++i) {
         missing_.push_back(graph_->synapses[i].inputs.size());
-        if (missing_.back() == 0) ready_.emplace(-graph_->synapses[i].priority, i);
+        if (missing_.back() == 0) make_ready(i);
     }
     advance(now, effects);
     return effects;
 }
 
+const std::string& Runner::lane_of(const Synapse& synapse) const {
+    static const std::string kCommon;
+    if (synapse.actions.size() != 1) return kCommon;
+    const Action& action = graph_->actions[synapse.actions.front()];
+    return is_job(action) ? action.node : kCommon;
+}
+
+void Runner::make_ready(SynapseIndex index) {
+    const Synapse& synapse = graph_->synapses[index];
+    const std::string& lane = lane_of(synapse);
+    lanes_[lane].emplace(-synapse.priority, index);
+    awake_.insert(lane);
+}
+
+void Runner::wake_all() {
+    for (const auto& [lane, waiting] : lanes_) awake_.insert(lane);
+}
+
 bool Runner::adopt(ActionIndex index) {
+    if (orphans_ == 0) return false;
     const Action& wanted = graph_->actions[index];
     for (auto& [id, flight] : flights_) {
         if (flight.action || !same_work(wanted, flight.what.action)) continue;
         flight.action = index;
+        --orphans_;
+        wake_all();  // what waited for it to end may have its turn now
         states_[index] = State::kInFlight;
         return true;
     }
@@ -91,27 +115,25 @@ bool Runner::room_in_batch() const {
 /// Work of the machine on whose node it runs; a connection's operation is none for anybody.
 bool Runner::is_job(const Action& action) { return action.kind == ActionKind::kResource && !action.is_connection(); }
 
-unsigned Runner::job_limit(const Action& action) const {
-    if (action.is_remote()) return limits_.remote_jobs;
-    const auto limit = limits_.jobs.find(action.node);
-    return limit == limits_.jobs.end() ? 0 : std::max(1U, limit->second);
+bool Runner::has_room(const std::string& node) const {
+    const auto named = limits_.jobs.find(node);
+    const unsigned limit = named == limits_.jobs.end() ? limits_.remote_jobs : std::max(1U, named->second);
+    const auto jobs = jobs_.find(node);
+    return limit == 0 || jobs == jobs_.end() || jobs->second < limit;
 }
 
 bool Runner::may_begin(const Action& action) const {
     if (action.kind == ActionKind::kPseudo) return true;
     if (!room_in_batch()) return false;
     if (action.kind != ActionKind::kResource) return true;
-    const std::string& node = action.executed_by();
-    if (const unsigned limit = job_limit(action); limit != 0 && is_job(action)) {
-        const auto jobs = jobs_.find(action.node);
-        if (jobs != jobs_.end() && jobs->second >= limit) return false;
-    }
+    if (is_job(action) && !has_room(action.node)) return false;
     if (graph_->migration_limit >= 0 && is_migration(action)) {
         const auto migrating = std::ranges::count_if(flights_, [&](const auto& entry) {
-            return is_migration(entry.second.what.action) && entry.second.what.action.executed_by() == node;
+            return is_migration(entry.second.what.action) && entry.second.what.action.node == action.node;
         });
         if (migrating >= graph_->migration_limit) return false;
     }
+    if (orphans_ == 0) return true;
     const bool instance = !action.meta("clone").empty();
     return std::ranges::none_of(flights_, [&](const auto& entry) {
         const Flight& flight = entry.second;
@@ -157,7 +179,7 @@ void Runner::confirm(ActionIndex index, bool ok, std::string_view why) {
         return;
     }
     for (const SynapseIndex successor : action.successors)
-        if (--missing_[successor] == 0) ready_.emplace(-graph_->synapses[successor].priority, successor);
+        if (--missing_[successor] == 0) make_ready(successor);
 }
 
 void Runner::raise_abort(int priority, std::string_view reason) {
@@ -166,39 +188,67 @@ void Runner::raise_abort(int priority, std::string_view reason) {
     abort_reason_ = reason;
 }
 
+bool Runner::begin_synapse(Instant now, const Synapse& synapse, Effects& effects) {
+    bool all_begun = true;
+    for (const ActionIndex index : synapse.actions) {
+        if (states_[index] != State::kWaiting) continue;
+        const Action& action = graph_->actions[index];
+        const bool given_up =
+            abort_priority_ && action.kind != ActionKind::kPseudo && synapse.priority < *abort_priority_;
+        const bool adopted = !given_up && action.kind != ActionKind::kPseudo && adopt(index);
+        if (given_up || (!adopted && !may_begin(action))) {
+            all_begun = false;
+            continue;
+        }
+        if (!adopted) begin(now, index, effects);
+    }
+    return all_begun;
+}
+
+bool Runner::is_full(const std::string& lane) const {
+    if (lane.empty() || orphans_ > 0) return false;  // an orphan may be adopted whatever the limits
+    return !room_in_batch() || !has_room(lane);
+}
+
 void Runner::advance(Instant now, Effects& effects) {
     if (over_) return;
-    bool progress = true;
-    while (progress) {
-        progress = false;
-        for (auto it = ready_.begin(); it != ready_.end();) {
-            const Synapse& synapse = graph_->synapses[it->second];
-            bool all_begun = true;
-            bool begun_any = false;
-            for (const ActionIndex index : synapse.actions) {
-                if (states_[index] != State::kWaiting) continue;
-                const Action& action = graph_->actions[index];
-                const bool given_up =
-                    abort_priority_ && action.kind != ActionKind::kPseudo && synapse.priority < *abort_priority_;
-                const bool adopted = !given_up && action.kind != ActionKind::kPseudo && adopt(index);
-                if (given_up || (!adopted && !may_begin(action))) {
-                    all_begun = false;
-                    continue;
-                }
-                if (!adopted) begin(now, index, effects);
-                begun_any = true;
+    while (!awake_.empty()) {
+        // Lanes are looked at side by side, so that what has priority goes first wherever it is executed.
+        std::map<std::string_view, std::set<Ready>::iterator> cursors;
+        std::set<std::string> still_awake;
+        for (const std::string& name : std::exchange(awake_, {}))
+            if (const auto lane = lanes_.find(name); lane != lanes_.end())
+                cursors.emplace(lane->first, lane->second.begin());
+        while (!cursors.empty()) {
+            const auto first = std::ranges::min_element(cursors, {}, [&](const auto& cursor) {
+                const auto& waiting = lanes_.find(cursor.first)->second;
+                return cursor.second == waiting.end() ? Ready{INT_MIN, 0} : *cursor.second;
+            });
+            const auto lane = lanes_.find(first->first);
+            if (first->second == lane->second.end()) {
+                cursors.erase(first);
+                if (lane->second.empty()) lanes_.erase(lane);
+                continue;
             }
-            progress = progress || begun_any;
-            it = all_begun ? ready_.erase(it) : std::next(it);
+            if (is_full(lane->first)) {
+                // Its next result makes room on the node; room in the batch may come from anywhere.
+                if (!room_in_batch()) still_awake.insert(lane->first);
+                cursors.erase(first);
+                continue;
+            }
+            const bool begun = begin_synapse(now, graph_->synapses[first->second->second], effects);
+            first->second = begun ? lane->second.erase(first->second) : std::next(first->second);
         }
+        if (awake_.empty()) {
+            awake_ = std::move(still_awake);
+            break;
+        }
+        awake_.merge(still_awake);
     }
     settle(effects);
 }
 
-std::size_t Runner::flights_of_graph() const {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(flights_, [](const auto& entry) { return entry.second.action.has_value(); }));
-}
+std::size_t Runner::flights_of_graph() const { return flights_.size() - orphans_; }
 
 void Runner::settle(Effects& effects) {
     if (abort_priority_) {
@@ -206,14 +256,16 @@ void Runner::settle(Effects& effects) {
         const bool running = std::ranges::any_of(flights_, [&](const auto& entry) {
             return entry.second.action && matters(graph_->synapses[graph_->actions[*entry.second.action].synapse]);
         });
-        const bool waiting =
-            std::ranges::any_of(ready_, [&](const auto& entry) { return matters(graph_->synapses[entry.second]); });
+        const bool waiting = std::ranges::any_of(lanes_, [&](const auto& lane) {
+            return std::ranges::any_of(lane.second,
+                                       [&](const Ready& entry) { return matters(graph_->synapses[entry.second]); });
+        });
         if (!running && !waiting) finish(Outcome::kAborted, abort_reason_, effects);
         return;
     }
     if (unconfirmed_ == 0) {
         finish(Outcome::kComplete, {}, effects);
-    } else if (ready_.empty() && flights_of_graph() == 0) {
+    } else if (lanes_.empty() && flights_of_graph() == 0) {
         finish(Outcome::kStuck, "no action is left that could run", effects);
     }
 }
@@ -234,6 +286,14 @@ std::optional<ActionIndex> Runner::land(std::map<FlightId, Flight>::iterator fli
         if (jobs != jobs_.end() && --jobs->second == 0) jobs_.erase(jobs);
     }
     if (action.operation != "stonith") effects.emplace_back(CancelTimer{timer_name(flight->first)});
+    if (index) {
+        awake_.insert(action.node);
+        awake_.emplace();
+    } else {
+        // Anything may have waited for a former graph's run to end.
+        --orphans_;
+        wake_all();
+    }
     flights_.erase(flight);
     return index;
 }
@@ -327,7 +387,8 @@ Effects Runner::reset() {
     while (!flights_.empty()) land(flights_.begin(), effects);
     graph_.reset();
     states_.clear();
-    ready_.clear();
+    lanes_.clear();
+    awake_.clear();
     missing_.clear();
     jobs_.clear();
     over_ = true;
@@ -335,7 +396,10 @@ Effects Runner::reset() {
     return effects;
 }
 
-void Runner::set_limits(Limits limits) { limits_ = std::move(limits); }
+void Runner::set_limits(Limits limits) {
+    limits_ = std::move(limits);
+    wake_all();
+}
 
 std::vector<InFlight> Runner::in_flight() const {
     std::vector<InFlight> out;
@@ -380,6 +444,9 @@ std::vector<std::string> Runner::check_state() const {
                 graph_->actions[index].kind == ActionKind::kPseudo)
                 broken.push_back(fmt::format("{} was confirmed before its inputs", graph_->actions[index].key));
     }
+    const auto orphans = std::ranges::count_if(flights_, [](const auto& entry) { return !entry.second.action; });
+    if (static_cast<std::size_t>(orphans) != orphans_)
+        broken.push_back(fmt::format("{} former actions are in flight but {} are counted", orphans, orphans_));
     std::map<std::string, unsigned, std::less<>> jobs;
     for (const auto& [id, flight] : flights_)
         if (is_job(flight.what.action)) ++jobs[flight.what.action.node];

@@ -87,8 +87,8 @@ struct InFlight {
 
 struct Limits {
     unsigned batch = 0;  ///< actions in flight at once; 0: none. The lower of this and the graph's counts
-    std::map<std::string, unsigned> jobs;  ///< per node; nodes not named here have no limit
-    unsigned remote_jobs = 0;              ///< per remote or guest node; 0: no limit
+    std::map<std::string, unsigned> jobs;  ///< per cluster node
+    unsigned remote_jobs = 0;              ///< of any other node, which is a remote or guest node; 0: no limit
 };
 
 class Runner {
@@ -137,14 +137,21 @@ private:
     };
     using FlightId = std::pair<int, int>;  // transition, action: the key that its result carries
 
+    using Ready = std::pair<int, SynapseIndex>;  // ordered by falling priority
+
     void advance(Instant now, Effects& effects);
+    void make_ready(SynapseIndex index);
+    bool begin_synapse(Instant now, const Synapse& synapse, Effects& effects);
+    [[nodiscard]] const std::string& lane_of(const Synapse& synapse) const;
+    [[nodiscard]] bool is_full(const std::string& lane) const;
+    void wake_all();
     void begin(Instant now, ActionIndex index, Effects& effects);
     void confirm(ActionIndex index, bool succeeded, std::string_view why);
     void raise_abort(int priority, std::string_view reason);
     [[nodiscard]] bool may_begin(const Action& action) const;
     [[nodiscard]] bool room_in_batch() const;
     [[nodiscard]] static bool is_job(const Action& action);
-    [[nodiscard]] unsigned job_limit(const Action& action) const;
+    [[nodiscard]] bool has_room(const std::string& node) const;
     /// Takes over a former graph's run of the same work. Only when its turn has come: what the new graph wants done
     /// before (a stop of the same resource, say) would else be undone by a run that began earlier.
     bool adopt(ActionIndex index);
@@ -158,10 +165,15 @@ private:
     std::string uuid_;
     Limits limits_;
     std::optional<Graph> graph_;
-    std::vector<State> states_;                     // per action of graph_
-    std::vector<std::size_t> missing_;              // per synapse: inputs not yet confirmed
-    std::set<std::pair<int, SynapseIndex>> ready_;  // inputs are confirmed, not all begun; by falling priority
+    std::vector<State> states_;         // per action of graph_
+    std::vector<std::size_t> missing_;  // per synapse: inputs not yet confirmed
+    // Synapses whose inputs are confirmed and that are not all begun, in a lane for each node where they run (and a
+    // common one). Only lanes where something changed are looked at: with ten thousand actions most wait for room on a
+    // node.
+    std::map<std::string, std::set<Ready>, std::less<>> lanes_;
+    std::set<std::string> awake_;
     std::map<FlightId, Flight> flights_;
+    std::size_t orphans_ = 0;                            // flights without an action in the current graph
     std::map<std::string, unsigned, std::less<>> jobs_;  // in flight per node; connections don't count
     bool over_ = true;
     std::optional<int> abort_priority_;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <deque>
+
 #include "xml/parse.h"
 
 namespace systole::transition {
@@ -230,6 +232,45 @@ TEST(Graph, WhatIsWrongIsNamed) {
     const auto twice = parse_graph(*graph_of(1, {"1 start a n1", "1 start b n1"}));
     ASSERT_FALSE(twice.has_value());
     EXPECT_THAT(twice.error().what, testing::HasSubstr("used twice"));
+}
+
+TEST(Runner, TenThousandActionsTakeTurnsOnTheirNodes) {
+    constexpr int kActions = 10'000;
+    constexpr int kNodes = 20;
+    constexpr unsigned kJobs = 3;
+    std::vector<std::string> lines;
+    for (int i = 0; i < kActions; ++i) lines.push_back(fmt::format("{} start r{} n{}", i + 1, i, i % kNodes));
+    xml::Builder graph("transition_graph");
+    graph.set("cluster-delay", "60s").set("transition_id", 1);
+    for (const std::string& line : lines) {
+        const xml::NodePtr one = graph_of(1, {line});
+        graph.add(one->first_element_ptr());
+    }
+    Runner runner{std::string(kUuid)};
+    Limits limits;
+    for (int n = 0; n < kNodes; ++n) limits.jobs[fmt::format("n{}", n)] = kJobs;
+    runner.set_limits(limits);
+    auto started = runner.start(Instant{}, *graph.build());
+    ASSERT_TRUE(started.has_value());
+    std::deque<Execute> running;
+    bool complete = false;
+    const auto take = [&](const Effects& effects) {
+        for (const Effect& effect : effects) {
+            if (const auto* e = std::get_if<Execute>(&effect)) running.push_back(*e);
+            if (const auto* e = std::get_if<Finished>(&effect)) complete = e->outcome == Outcome::kComplete;
+        }
+        EXPECT_LE(running.size(), kNodes * kJobs);
+    };
+    take(*started);
+    int done = 0;
+    while (!running.empty()) {
+        const Execute next = running.front();
+        running.pop_front();
+        ++done;
+        take(runner.on_result(Instant{}, next.key, next.action.node, ExecStatus::kDone, 0).effects);
+    }
+    EXPECT_EQ(done, kActions);
+    EXPECT_TRUE(complete);
 }
 
 }  // namespace

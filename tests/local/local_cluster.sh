@@ -39,6 +39,7 @@ process_of() {
         tr '\0' '\n' <"$proc/environ" 2>/dev/null | grep -qx "SYSTOLE_STATE_DIR=$dir/cluster/$1" && basename "$proc"
     done
 }
+has() { [ -n "$(process_of "$1" "$2")" ]; }
 cleanup() {
     systole local down --dir "$dir/cluster" >/dev/null 2>&1
     rm -rf "$dir"
@@ -62,6 +63,17 @@ check "n1's core lived through it" kill -0 "$core"
 check "n1's core is killed" kill -9 "$core"
 check "it is started again" until_true running
 check "and is a member" until_true shows n2 'Online: \[ n1 n2 n3 \]'
+
+execd=$(process_of n1 systole-execd)
+core=$(process_of n1 systole-core)
+check "n1's pacemakerd is killed" kill -9 "$(process_of n1 pacemakerd)"
+check "the daemons live on" kill -0 "$core" "$execd"
+check "another pacemakerd is started" systole local start n1 --dir "$dir/cluster"
+check "it runs" until_true running
+check "with the daemons that were there" sh -c "[ '$(process_of n1 systole-core)' = '$core' ] && [ '$(process_of n1 systole-execd)' = '$execd' ]"
+check "the executor that it did not start is killed" kill -9 "$execd"
+check "and started again" until_true has n1 systole-execd
+check "and the node is still a member" until_true shows n2 'Online: \[ n1 n2 n3 \]'
 
 check "n2 loses its power" systole local kill n2 --dir "$dir/cluster"
 check "the others see it" until_true shows n3 'n2.*(UNCLEAN|offline)|OFFLINE: \[ n2 \]'

@@ -195,14 +195,13 @@ Result<Source> Loop::on_child(pid_t pid, std::function<void(const ChildExit&)> h
     state->owned_fd = fd;
     state->handler = [pid, fd, weak = std::weak_ptr(state), handler = std::move(handler)](std::uint32_t) {
         siginfo_t info{};
-        if (waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(fd), &info, WEXITED | WNOHANG) != 0 ||
-            info.si_pid == 0)
-            return;
+        const bool ours = waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(fd), &info, WEXITED | WNOHANG) == 0;
+        if (ours ? info.si_pid == 0 : errno != ECHILD) return;
         if (const auto self = weak.lock()) self->disable();
         ChildExit how{.pid = pid, .code = std::nullopt, .signal = 0};
-        if (info.si_code == CLD_EXITED)
+        if (ours && info.si_code == CLD_EXITED)
             how.code = info.si_status;
-        else
+        else if (ours)
             how.signal = info.si_status;
         handler(how);
     };

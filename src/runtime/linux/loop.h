@@ -68,7 +68,8 @@ public:
     [[nodiscard]] Source after(Duration delay, std::function<void()> handler, Priority priority = Priority::kNormal);
     /// Blocks the signal in the calling thread and takes it from the loop.
     [[nodiscard]] Source on_signal(int signal, std::function<void()> handler);
-    /// Calls the handler once when the child has ended, and reaps it. The child must be this process' own.
+    /// Calls the handler once when the process has ended, and reaps it if it is this process' own child; of others only
+    /// their end is known (neither code nor signal).
     /// Errors: kIo if it cannot be watched (already reaped, out of descriptors).
     [[nodiscard]] Result<Source> on_child(pid_t pid, std::function<void(const ChildExit&)> handler);
 

@@ -38,6 +38,39 @@ TEST(Worker, RunsInOrderAndReplacesWhatWaits) {
     EXPECT_THAT(reports, testing::ElementsAre("runs already", "newest", "last"));
 }
 
+TEST(Worker, AJobThatRestsIsReplacedAndBeginsAtOnceWhenTheWorkerFinishes) {
+    constexpr Worker::Pace kHour{.times = 1'000'000'000, .longest = Duration{3'600'000}};
+    Loop loop;
+    Worker worker(loop);
+    std::vector<std::string> done;
+    const auto job = [&](const std::string& name) {
+        return [&done, name]() -> Worker::Report {
+            done.push_back(name);
+            return {};
+        };
+    };
+    std::promise<void> ran;
+    worker.submit(
+        "cib",
+        [&]() -> Worker::Report {
+            ran.set_value();
+            return {};
+        },
+        kHour);
+    ran.get_future().wait();
+    worker.submit("cib", job("replaced"), kHour);
+    std::promise<void> other;
+    worker.submit("cib", job("newest"), kHour);
+    worker.submit("", [&]() -> Worker::Report {
+        done.emplace_back("of another slot");
+        other.set_value();
+        return {};
+    });
+    other.get_future().wait();
+    worker.finish();
+    EXPECT_THAT(done, testing::ElementsAre("of another slot", "newest"));
+}
+
 TEST(Worker, ReportsAfterItsEndAreDropped) {
     Loop loop;
     bool called = false;

@@ -1,0 +1,115 @@
+// What a node makes of its executor's answers, one input at a time.
+#include "controller/resources.h"
+
+#include "base/text.h"
+#include "xml/parse.h"
+#include "xml/write.h"
+
+namespace systole::controller {
+namespace {
+
+constexpr Now kNow{Instant{Duration{5000}}, WallTime{1'700'000'000}};
+
+class Orders : public testing::Test {
+protected:
+    Orders() { take(resources.on_executor_up(kNow)); }
+
+    void take(Resources::Step step) {
+        last = std::move(step);
+        // Results wait for the agent's metadata, which says nothing here.
+        const ControllerEffects effects = last.effects;
+        for (const ControllerEffect& effect : effects)
+            if (const auto* e = std::get_if<FetchMetadata>(&effect))
+                static_cast<void>(resources.on_metadata(kNow, {e->token, "<resource-agent/>", ""}));
+    }
+    void order(std::string_view action, int interval_ms = 0) {
+        const std::string text =
+            R"(<rsc_op id="5" operation=")" + std::string(action) + R"(" operation_key="db_)" + std::string(action) +
+            "_" + std::to_string(interval_ms) +
+            R"(" transition-key="5:1:0:12345678-1234-1234-1234-123456789012"><primitive id="db" class="ocf" )"
+            R"(provider="pacemaker" type="Dummy"/><attributes CRM_meta_timeout="20000" CRM_meta_interval=")" +
+            std::to_string(interval_ms) + R"("/></rsc_op>)";
+        auto parsed = xml::parse(text);
+        ASSERT_TRUE(parsed.has_value());
+        take(resources.invoke(kNow, *parsed, {}, Readiness::kReady));
+    }
+    /// The executor's actions that were asked for in the last step.
+    [[nodiscard]] std::vector<std::string> asked() const {
+        std::vector<std::string> found;
+        for (const ControllerEffect& effect : last.effects) {
+            const auto* e = std::get_if<ToExecutor>(&effect);
+            if (e == nullptr || e->message->get("lrmd_op") != "lrmd_rsc_exec") continue;
+            found.emplace_back(e->message->child("lrmd_calldata")->child("lrmd_rsc")->get("lrmd_rsc_action"));
+        }
+        return found;
+    }
+    /// Takes the order that was given last, under that number, and ends it.
+    void accept(int call) {
+        for (const ControllerEffect& effect : last.effects) {
+            const auto* e = std::get_if<ToExecutor>(&effect);
+            if (e == nullptr || e->message->get("lrmd_op") != "lrmd_rsc_exec") continue;
+            sent = e->message->child("lrmd_calldata")->child("lrmd_rsc")->share();
+            xml::Builder reply("lrmd_reply");
+            reply.set("lrmd_rc", call);
+            take(resources.on_reply(kNow, {e->request, std::move(reply).build()}));
+            return;
+        }
+        FAIL() << "nothing was ordered";
+    }
+    void end(int call, int rc) {
+        xml::Builder event("lrmd_notify");
+        event.set("lrmd_op", "lrmd_rsc_exec").set("lrmd_rsc_id", "db").set("lrmd_callid", call);
+        event.set("lrmd_rsc_action", sent->get("lrmd_rsc_action")).set("lrmd_exec_rc", rc);
+        event.set("lrmd_rsc_interval", sent->get("lrmd_rsc_interval")).set("lrmd_exec_op_status", 0);
+        event.set("lrmd_rsc_userdata_str", sent->get("lrmd_rsc_userdata_str"));
+        take(resources.on_event(kNow, *event.build()));
+    }
+    /// call-id of the record with that id in the history, 0 if there is none.
+    [[nodiscard]] long long recorded(std::string_view id) const {
+        const xml::NodePtr lrm = resources.history();
+        const xml::Node* db = lrm->child("lrm_resources")->child("lrm_resource", "db");
+        const xml::Node* record = db == nullptr ? nullptr : db->child("lrm_rsc_op", id);
+        return record == nullptr ? 0 : parse_integer(record->get("call-id")).value_or(-1);
+    }
+
+    Resources resources{{NodeId{1}, "n1"}};
+    Resources::Step last;
+    xml::NodePtr sent;
+};
+
+TEST_F(Orders, WhatTheExecutorRefusedComesAfterWhatItDid) {
+    order("start");
+    accept(41);
+    end(41, 0);
+    order("stop");
+    accept(-22);
+    EXPECT_EQ(recorded("db_last_0"), 42);
+}
+
+TEST_F(Orders, WaitWhileTheExecutorIsGone) {
+    order("start");
+    accept(1);
+    end(1, 0);
+    take(resources.on_executor_down(kNow));
+    order("stop");
+    EXPECT_TRUE(asked().empty());
+    EXPECT_TRUE(resources.check_state().empty());
+    EXPECT_EQ(resources.running(), 1U);
+    take(resources.on_executor_up(kNow));
+    EXPECT_EQ(asked(), std::vector<std::string>{"stop"});
+}
+
+TEST_F(Orders, AStopThatLostItsExecutorIsDoneAgain) {
+    order("start");
+    accept(1);
+    end(1, 0);
+    order("stop");
+    accept(2);
+    take(resources.on_executor_down(kNow));
+    EXPECT_EQ(recorded("db_last_failure_0"), 0) << "no failure, which would have this node fenced";
+    take(resources.on_executor_up(kNow));
+    EXPECT_EQ(asked(), std::vector<std::string>{"stop"});
+}
+
+}  // namespace
+}  // namespace systole::controller
