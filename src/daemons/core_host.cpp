@@ -11,6 +11,7 @@
 #include "cib/operations.h"
 #include "cib/store.h"
 #include "daemons/executor_link.h"
+#include "daemons/remote_links.h"
 #include "daemons/scheduler_inputs.h"
 #include "runtime/linux/disk.h"
 #include "runtime/linux/ipc_server.h"
@@ -69,6 +70,7 @@ struct CoreHost::Impl {
     runtime::Timers timers;
     runtime::IpcServer server;
     ExecutorLink executor;
+    RemoteLinks remotes;
     std::optional<controller::Node> node;
     std::deque<controller::Input> inputs;  // what came while effects were being performed
     bool performing = false;
@@ -93,6 +95,9 @@ struct CoreHost::Impl {
                   .closed = [this](wire::ClientId id) { feed(wire::ClientClosed{id}); }}),
           executor(
               loop, [this](controller::Input input) { feed(std::move(input)); }, log),
+          remotes(
+              loop, runtime::tls_settings_of_environment(), [this](controller::Input input) { feed(std::move(input)); },
+              log),
           planner(loop),
           writer(loop) {}
 
@@ -140,17 +145,9 @@ struct CoreHost::Impl {
     void perform(const controller::RunFenceAgent& effect) { executor.run(effect); }
     void perform(const controller::KillFenceAgent& effect) { executor.kill(effect); }
     void perform(const controller::FetchMetadata& effect) { executor.fetch(effect); }
-    // The TLS transport of remote connections is being built (remote/); until then every attempt fails, and says why.
-    void perform(const controller::ConnectRemote& effect) {
-        loop.defer([this, node = effect.node, token = effect.token] {
-            feed(controller::RemoteConnected{.node = node,
-                                             .token = token,
-                                             .fault = controller::RemoteFault::kUnreachable,
-                                             .why = "this version has no transport for remote nodes yet"});
-        });
-    }
-    void perform(const controller::DisconnectRemote&) {}
-    void perform(const controller::ToRemote&) {}
+    void perform(const controller::ConnectRemote& effect) { remotes.connect(effect); }
+    void perform(const controller::DisconnectRemote& effect) { remotes.disconnect(effect); }
+    void perform(const controller::ToRemote& effect) { remotes.send(effect); }
     void perform(const controller::RunScheduler& effect) {
         planner.submit(
             "plan",

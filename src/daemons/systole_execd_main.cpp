@@ -1,24 +1,16 @@
 // systole-execd (also installed as pacemaker-execd): runs what the cluster decides on this node.
 #include <fmt/format.h>
 #include <getopt.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <string>
 
 #include "base/exit_code.h"
-#include "base/text.h"
 #include "daemons/executor_host.h"
+#include "daemons/executor_setup.h"
 #include "runtime/linux/log_output.h"
 #include "runtime/linux/loop.h"
-#include "runtime/linux/process.h"
 
 namespace {
 
@@ -56,44 +48,6 @@ void print_metadata() {
         stdout);
 }
 
-std::string variable(const char* name, const char* fallback) {
-    const char* const value = std::getenv(name);
-    return value != nullptr && *value != '\0' ? value : fallback;
-}
-
-/// Agents know log settings by names of their own.
-void set_agent_variables() {
-    struct Pair {
-        const char *ours, *theirs, *fallback;
-    };
-    for (const Pair& pair :
-         {Pair{"PCMK_debug", "HA_debug", "0"}, Pair{"PCMK_logfile", "HA_logfile", ""},
-          Pair{"PCMK_logfacility", "HA_LOGFACILITY", "daemon"}, Pair{"PCMK_logfacility", "HA_logfacility", "daemon"}}) {
-        if (std::getenv(pair.theirs) != nullptr) continue;
-        std::string value = variable(pair.ours, pair.fallback);
-        if (std::strcmp(pair.theirs, "HA_debug") == 0) value = parse_bool(value).value_or(false) ? "1" : "0";
-        if (!value.empty()) ::setenv(pair.theirs, value.c_str(), 1);
-    }
-}
-
-/// Agents keep their state files there.
-void make_state_directory(const runtime::LogSink& log) {
-    const std::string path = variable("HA_RSCTMP", "/run/resource-agents");
-    if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) {
-        log({.severity = wire::Severity::kWarning,
-             .text = fmt::format("Agents have no directory for their state: {}: {}", path, std::strerror(errno))});
-    }
-}
-
-/// A thousand agents at once need more descriptors than the usual limit. Returns that, for the agents to keep.
-unsigned long raise_descriptor_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
-    const unsigned long before = limit.rlim_cur;
-    limit.rlim_cur = limit.rlim_max;
-    return ::setrlimit(RLIMIT_NOFILE, &limit) == 0 ? before : 0;
-}
-
 int serve(const Settings& settings) {
     runtime::LogOptions log_options = runtime::log_options_of_environment(kProgram);
     log_options.files.insert(log_options.files.end(), settings.log_files.begin(), settings.log_files.end());
@@ -102,17 +56,7 @@ int serve(const Settings& settings) {
     const runtime::LogSink log = output.sink();
     std::signal(SIGPIPE, SIG_IGN);
 
-    set_agent_variables();
-    make_state_directory(log);
-    daemons::ExecutorHostOptions options;
-    utsname name{};
-    if (::uname(&name) == 0) options.config.node_name = name.nodename;
-    options.config.node_name = variable("SYSTOLE_NODE", options.config.node_name.c_str());  // local cluster engine
-    options.config.ocf_root = variable("OCF_ROOT", "/usr/lib/ocf");
-    options.config.fence_root = variable("SYSTOLE_FENCE_ROOT", "/usr/sbin");
-    options.control_group = runtime::own_control_group();
-    options.descriptors_max = raise_descriptor_limit();
-
+    daemons::ExecutorHostOptions options = daemons::prepare_executor(log);
     runtime::Loop loop;
     daemons::ExecutorHost host(loop, std::move(options), log, [&loop](ExitCode code) { loop.stop(exit_status(code)); });
     const auto stop = [&host] { host.feed(executor::ShutdownRequested{}); };

@@ -22,6 +22,9 @@ constexpr const char* kUsage =
     "       systole --node NODE [--dir DIR] COMMAND...   run a command on a node of a local cluster\n"
     "\n"
     "  local      a cluster on this machine, without root and without Corosync\n"
+    "  lab        a large cluster on this machine, with real parts; needs root\n"
+    "  guests     makes containers and virtual machines that a cluster uses as nodes\n"
+    "  drill      a simulated cluster of any size, with faults\n"
     "  version    which version this is\n"
     "\n"
     "Other subcommands are programs of their own, named systole-SUBCOMMAND (systole-drill, ...).\n";

@@ -47,6 +47,12 @@ Outcome outcome_of_reply(const xml::Node& reply) {
 }  // namespace
 
 std::optional<Outcome> Core::start_stonith(Resource& resource, Operation& operation) {
+    if (!config_.fence_devices) {
+        return Outcome{ExecStatus::kError,
+                       static_cast<int>(ExitCode::kUnimplemented),
+                       "Fence devices cannot run on a remote node: it has no fencer",
+                       {}};
+    }
     if (operation.action == "start") {
         ask_fencer(resource, operation, ResourceRun::Step::kFenceRegister);
         return {};

@@ -20,6 +20,8 @@ struct Session {
     wire::Client client;
     std::string name;   ///< empty until it registered
     bool controller{};  ///< registered as the local controller, or as a cluster's connection to a remote node
+    /// A cluster's connection over TLS: no process of this machine.
+    [[nodiscard]] bool remote() const { return client.pid == 0; }
 };
 
 /// What an outstanding Spawn, ToFencer or ToSystemd is for.

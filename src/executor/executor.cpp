@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 
@@ -40,13 +41,19 @@ void Core::handle(const wire::ClientClosed& input) {
     const auto session = sessions_.find(input.client);
     if (session == sessions_.end()) return;
     const bool controller = session->second.controller;
+    const bool remote = session->second.remote();
     const std::string name = session->second.name;
     sessions_.erase(session);
+    const bool last_cluster = std::ranges::none_of(sessions_, [](const auto& entry) { return entry.second.remote(); });
     if (controller) {
         log(wire::Severity::kNotice, fmt::format("{} disconnected: its results are kept until it is back", name));
     }
-    for (auto& [id, resource] : resources_) {
-        if ((resource.options & kDropRecurring) != 0) cancel_recurring(resource, &input.client);
+    // A cluster whose connection moves to another of its nodes goes on with what it began here; only the last one to
+    // leave ends it, whoever asked for it.
+    if (!remote || last_cluster) {
+        for (auto& [id, resource] : resources_) {
+            if ((resource.options & kDropRecurring) != 0) cancel_recurring(resource, remote ? nullptr : &input.client);
+        }
     }
     // A fence agent that was begun must not be left half way; the others only wanted to be heard.
     for (auto& [token, run] : runs_) {

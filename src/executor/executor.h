@@ -28,6 +28,7 @@ struct ExecutorConfig {
     std::string lsb_root = "/etc/init.d";
     std::string fence_root = "/usr/sbin";
     std::string protocol_version = "1.1";
+    bool fence_devices = true;  ///< false on remote nodes, which have no fencer
 };
 
 // ---- Inputs ---------------------------------------------------------------------------------------------------------

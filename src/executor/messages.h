@@ -24,6 +24,7 @@ inline constexpr std::string_view kPoke = "lrmd_rsc_poke";
 inline constexpr std::string_view kCheck = "lrmd_check";
 inline constexpr std::string_view kAlert = "lrmd_alert_exec";
 inline constexpr std::string_view kGetRecurring = "lrmd_get_recurring";
+inline constexpr std::string_view kProxied = "ipc_fwd";  ///< root lrmd_ipc_proxy: for remote/, here only answered
 inline constexpr std::string_view kNewClient = "lrmd_rsc_new_client";  ///< notification only
 }  // namespace request
 

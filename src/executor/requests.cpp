@@ -30,6 +30,7 @@ void Core::handle(const wire::ClientRequest& input) {
     if (op == request::kResourceUnregister) return unregister_resource(asked);
     if (op == request::kPoke) return poke(asked);
     if (op == request::kCheck) return;
+    if (op == request::kProxied && session.remote()) return answer(asked, 0);
     if (op == request::kAlert) return run_alert(asked);
     if (op == request::kGetRecurring) return list_recurring(asked);
     if (op == kRunAgent) return run_agent(asked);
@@ -50,7 +51,6 @@ void Core::register_client(const Asked& asked) {
     const xml::Node& message = *asked.input.message;
     const auto name = message.get("lrmd_clientname");
     const bool provider = parse_bool(message.get("lrmd_is_ipc_provider")).value_or(false);
-    const bool over_ipc = asked.session.client.pid != 0;
     const auto major =
         parse_integer(message.get("lrmd_protocol_version").substr(0, message.get("lrmd_protocol_version").find('.')));
     int rc = 0;
@@ -58,7 +58,7 @@ void Core::register_client(const Asked& asked) {
         log(wire::Severity::kError, fmt::format("Refusing client '{}': its protocol version '{}' is below 1.0", name,
                                                 message.get("lrmd_protocol_version")));
         rc = -EPROTO;
-    } else if (provider && over_ipc) {
+    } else if (provider && !asked.session.remote()) {
         log(wire::Severity::kError, fmt::format("Refusing client '{}': only a cluster may provide IPC", name));
         rc = -EACCES;
     }

@@ -389,6 +389,16 @@ std::string text_of(const std::filesystem::path& path) {
     return text.str();
 }
 
+TEST(Executor, OfARemoteNodeAsksNoFencer) {
+    World world({.node_name = "remote1", .fence_devices = false});
+    world.perform("client one name=pacemaker-remote-r1:3121 remote");
+    world.perform("resource one f stonith:fence_x");
+    const auto lines = world.perform("exec one f start");
+    ASSERT_EQ(lines.size(), 3U);
+    EXPECT_NE(lines[1].find("has no fencer"), std::string::npos) << lines[1];
+    EXPECT_NE(lines[2].find("exec_rc=3 exec_op_status=4"), std::string::npos) << lines[2];
+}
+
 class Scenario : public testing::TestWithParam<std::string> {};
 
 TEST_P(Scenario, GoesAsWritten) {

@@ -37,7 +37,8 @@ NORMAL = [
     (r'is_dc="(true|false)"', "is_dc"),
     (r'feature_set="3\.(16\.1|20\.5)"', "feature_set"),                                # whose daemons these are
     (r"\(last updated TIME\)", ""),
-    (r"cluster-name(.*)reflab-[a-z0-9]+-[rs]", r"cluster-name\1NAME"),                   # the two labs' own
+    (r"reflab-[a-z0-9]+-[rs]\b", "NAME"),                                                # the two labs' own
+    (r"in state (S_IDLE|S_NOT_DC)", "in state STATE"),                                    # whether it is the DC
     (r"delegate=n\d, client=stonith_admin\.\d+", "delegate, client"),                    # whose answer came first is open
     (r"(Waiting for \d+ repl\w+ from the controller\n|\.+ got reply( \(done\))?\n)", ""),   # printed as answers come in
     (r" after \d+ms$", ""),                      # 2.1.5's executor tells no time for a recurring operation that failed
@@ -92,15 +93,16 @@ CONFIGURATION = (
     + "<constraints>" + rl.located("a", "n1", 200) + rl.located("g", "n2", 200) + rl.located("fencing", "n3", 200)
     + "</constraints></configuration>")
 
-# Words are a command; a leading "!" only does it (its answer is not compared), "wait" lets both come to rest. The number
+# Words are a command; a leading "!" only does it (its answer is not compared), "~" compares its lines in any order (that of
+# nodes goes by who joined first), "wait" lets both come to rest. The number
 # of updates that a command counts is the reference's own affair, so CIBs are compared section by section.
 STEPS = [
     ["!", "cibadmin", "--modify", "--allow-create", "--xml-text", CONFIGURATION],
     ["wait"],
     ["crm_mon", "-1"],
     ["crm_mon", "-1", "-n", "-r"],
-    ["crm_mon", "-1", "--output-as=xml", "--include=nodes,resources"],
-    ["crm_node", "-l"],
+    ["~", "crm_mon", "-1", "--output-as=xml", "--include=nodes,resources"],
+    ["~", "crm_node", "-l"],
     ["crm_node", "-n"],
     ["crm_node", "-p"],
     ["crm_node", "-q"],
@@ -112,7 +114,7 @@ STEPS = [
     ["crm_resource", "-L"],
     ["crm_resource", "-W", "-r", "a"],
     ["crm_resource", "-W", "-r", "g"],
-    ["crm_resource", "-W", "-r", "c"],
+    ["~", "crm_resource", "-W", "-r", "c"],
     ["crm_resource", "-W", "-r", "nothing"],
     ["crm_resource", "-q", "-r", "a"],
     ["cibadmin", "-Q", "-o", "resources"],
@@ -131,6 +133,12 @@ STEPS = [
     ["cibadmin", "-Q", "-o", "constraints"],
     ["cibadmin", "-D", "--xml-text", '<rsc_location id="loc-a-n1"/>'],
     ["cibadmin", "-D", "--xml-text", '<rsc_location id="loc-a-n1"/>'],
+    ["cibadmin", "--replace", "--xml-text", "<nonsense/>"],
+    ["cibadmin", "-C", "-o", "resources", "--xml-text", '<primitive id="none" class="ocf" provider="test" type="NoSuchAgent"/>'],
+    ["wait"],
+    ["~", "crm_mon", "-1"],
+    ["cibadmin", "-D", "--xml-text", '<primitive id="none"/>'],
+    ["wait"],
     ["crm_attribute", "-t", "crm_config", "-n", "batch-limit", "-v", "17"],
     ["crm_attribute", "-t", "crm_config", "-n", "batch-limit", "-G"],
     ["crm_attribute", "-t", "crm_config", "-n", "batch-limit", "-D"],
@@ -180,7 +188,7 @@ STEPS = [
     ["stonith_admin", "--history", "n3"],
     ["crm_mon", "-1"],
 ]
-PCS = [
+SHELLS = [  # left out where they are not installed
     ["pcs", "resource", "create", "p", "ocf:pacemaker:Dummy", "op", "monitor", "interval=10s", "--wait=30"],
     ["pcs", "constraint", "location", "p", "prefers", "n1=INFINITY"],
     ["wait"],
@@ -213,10 +221,12 @@ def do(side, words):
     elif words == ["pause"]:
         time.sleep(12)  # the interval of a monitor
     elif words == ["online"]:
-        rl.until("all are online", lambda: "Online: [ n1 n2 n3 ]" in side.run("n1", "crm_mon", "-1").stdout, 60)
+        rl.until(f"all nodes of {side.name} are online", lambda: "Online: [ n1 n2 n3 ]" in side.run("n1", "crm_mon", "-1").stdout, 90)
         side.settle()
     elif words[0] == "!":
         side.run(node, *words[1:])
+    elif words[0] == "~":
+        return "\n".join(sorted(side.answer(node, *words[1:]).splitlines()))
     else:
         text = side.answer(node, *words)
         return cib_parts(text) if words[0] == "cibadmin" else text
@@ -227,7 +237,6 @@ def main():
     given = argparse.ArgumentParser(usage=__doc__)
     given.add_argument("--build", type=pathlib.Path, required=True)
     given.add_argument("--show", action="store_true")
-    given.add_argument("--shell", action="store_true", help="also pcs and crmsh, where they are installed")
     options = given.parse_args()
     try:
         rl.check_machine()
@@ -239,7 +248,7 @@ def main():
     folder = pathlib.Path("/var/tmp") / f"systole-lab-{name}-i"
     stack = rl.stage(build, folder)
     sides = [Side(f"{name}-r", rl.reference() / "stacks" / "pacemaker.env"), Side(f"{name}-s", stack)]
-    steps = STEPS + (PCS if options.shell else [])
+    steps = STEPS + [words for words in SHELLS if words == ["wait"] or shutil.which(words[0], path="/usr/sbin:/usr/bin")]
     good = bad = 0
     with concurrent.futures.ThreadPoolExecutor(2) as both:
         try:
@@ -257,6 +266,12 @@ def main():
                     print("".join(f"#   {line}\n" for line in ours.splitlines()), end="")
                 for line in difflib.unified_diff(theirs.splitlines(), ours.splitlines(), "reference", "Systole", "", "", 1, ""):
                     print(f"#   {line}")
+        except rl.Broken as fault:
+            bad += 1
+            print(f"not ok - {fault}")
+            for side in sides:
+                print("".join(f"#   {line}\n" for line in (side.run("n1", "crm_mon", "-1").stdout
+                                                          + side.cluster("logs", "error|warn|notice").stdout).splitlines()[-60:]))
         finally:
             list(both.map(lambda side: side.cluster("down"), sides))
             shutil.rmtree(folder, ignore_errors=True)

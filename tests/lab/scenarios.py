@@ -253,5 +253,29 @@ def corosync_killed(lab):
         raise Broken(f"{node} kept its power")
 
 
+def full_disk(lab):
+    """A node's disk is full: it says so, goes on with the configuration in memory, and writes again when there is room."""
+    node = others(lab.dc("n1"))[0]
+    folder = "/var/lib/pacemaker/cib"
+
+    def change(value):
+        lab.run("n1", "crm_attribute", "-t", "crm_config", "-n", "marked", "-v", value)
+        until(f"{node} knows the change", lambda: value in lab.run(node, "cibadmin", "-Q", "-l", "-o", "crm_config"), 10)
+
+    lab.run(node, "sh", "-c", f"mount -t tmpfs -o size=64k,mode=750,uid=$(id -u hacluster),gid=$(getent group haclient | cut -d: -f3)"
+                              f" tmpfs {folder} && ! dd if=/dev/zero of={folder}/filler bs=4k status=none 2>/dev/null")
+    try:
+        change("while-full")
+        until("the log says it", lambda: any("could not be written" in line for line in lab.log(node)), 10)
+        all_online(lab)
+        lab.run(node, "rm", f"{folder}/filler")
+        change("with-room")
+        until("it is on disk", lambda: "with-room" in lab.run(node, "cat", f"{folder}/cib.xml", check=False), 10)
+    finally:
+        lab.run(node, "umount", "-l", folder)
+    change("after")
+    until("the disk has it", lambda: "after" in lab.run(node, "cat", f"{folder}/cib.xml"), 10)
+
+
 SCENARIOS = [kinds_of_resources, power_off_in_turn, partition_is_fenced, partition_without_fencing_stops, hung_stop_is_fenced,
-             daemons_killed_in_any_order, executor_killed, corosync_killed]
+             daemons_killed_in_any_order, executor_killed, corosync_killed, full_disk]

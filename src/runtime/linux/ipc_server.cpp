@@ -2,12 +2,10 @@
 
 #include <fmt/format.h>
 #include <qb/qbipcs.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -17,6 +15,7 @@
 
 #include "runtime/linux/accounts.h"
 #include "runtime/linux/qb_adapter.h"
+#include "runtime/linux/uuid.h"
 #include "wire/ipc_header.h"
 #include "xml/parse.h"
 #include "xml/write.h"
@@ -29,19 +28,6 @@ constexpr std::size_t kQueueBytesMax = 256U * 1024U * 1024U;  // for one client;
 constexpr Duration kRetryFirst{2};
 constexpr Duration kRetryLongest{1000};
 constexpr Duration kBacklogCheck{1000};  // how long a backlog has to shrink before it is held against the client
-
-std::string make_uuid() {
-    std::array<unsigned char, 16> b{};
-    [[maybe_unused]] const auto n = getrandom(b.data(), b.size(), 0);
-    b[6] = static_cast<unsigned char>((b[6] & 0x0fU) | 0x40U);
-    b[8] = static_cast<unsigned char>((b[8] & 0x3fU) | 0x80U);
-    std::string text;
-    for (std::size_t i = 0; i < b.size(); ++i) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-        text += fmt::format("{:02x}", b[i]);
-    }
-    return text;
-}
 
 }  // namespace
 
