@@ -16,7 +16,6 @@
 #include "cli/live_source.h"
 #include "cli/local_time.h"
 #include "cli/simulated_transition.h"
-#include "cli/simulation_xml.h"
 #include "cli/status_source.h"
 #include "cli/status_view.h"
 #include "model/operations.h"
@@ -125,7 +124,7 @@ private:
     bool read_input();
     ExitCode profile();
     bool set_time(const xml::Node& cib);
-    void show_status(model::Cluster& cluster, std::string_view title, std::string_view element, bool pending);
+    void show_status(model::Cluster& cluster, std::string_view title, bool pending);
     void show_before(model::Cluster& cluster);
     bool wants_changes() const;
     void change(SimulatedCib& cib, const model::Cluster& cluster);
@@ -206,9 +205,10 @@ bool Simulation::set_time(const xml::Node& cib) {
     return true;
 }
 
-void Simulation::show_status(model::Cluster& cluster, std::string_view title, std::string_view element, bool pending) {
+void Simulation::show_status(model::Cluster& cluster, std::string_view title, bool pending) {
     if (!output_.is_structured()) output_.begin_list(title);
-    output_.begin_element(element);
+    const auto before = output_.lines_written();
+    static_cast<void>(before);
     Show show;
     show.inactive = true;
     show.pending = pending;
@@ -222,7 +222,6 @@ void Simulation::show_status(model::Cluster& cluster, std::string_view title, st
         show_history(output_, show, cluster, spacer);
         show_failures(output_, show, cluster, spacer);
     }
-    output_.end_element();
     if (!output_.is_structured()) output_.end_list();
 }
 
@@ -242,7 +241,7 @@ void Simulation::show_before(model::Cluster& cluster) {
         said = true;
     }
     if (said) output_.blank_line();
-    show_status(cluster, "Current cluster status", "cluster_status", true);
+    show_status(cluster, "Current cluster status", true);
     printed_ = true;
 }
 
@@ -350,7 +349,6 @@ void Simulation::change(SimulatedCib& cib, const model::Cluster& cluster) {
 void Simulation::show_plan_details(const scheduler::Plan& plan) {
     const bool scores = arguments_.has("show-scores"), utilization = arguments_.has("show-utilization");
     if (!scores && !utilization) return;
-    if (output_.is_structured()) output_.add(placement_element(plan.scores, scores, utilization));
     if (quiet_) {
         for (const auto& line : plan.scores) output_.line(line.text);
         output_.blank_line();
@@ -468,9 +466,7 @@ ExitCode Simulation::run() {
                             .cluster = plan->cluster.get(),
                             .failures = arguments_.values("op-fail"),
                             .quiet = quiet_};
-    output_.begin_element("transition");
     const bool complete = simulate_transition(what, simulated, output_);
-    output_.end_element();
     if (!complete) {
         output_.error("Transition failed: terminated");
         output_.error("An invalid transition was produced");
@@ -483,7 +479,7 @@ ExitCode Simulation::run() {
         if (revised) {
             log_problems(output_, **revised);
             output_.blank_line();
-            show_status(**revised, "Revised Cluster Status", "revised_cluster_status", false);
+            show_status(**revised, "Revised Cluster Status", false);
         }
     }
     const auto save = arguments_.has("in-place") && !input_path_.empty() ? std::optional<std::string>(input_path_)
