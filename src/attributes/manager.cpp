@@ -508,6 +508,11 @@ void Manager::apply_value(const Now& now, Attribute& attribute, const std::strin
             node_ids_[to_lower(node)] = id;
         }
     }
+    if (!value.remote && value.node_id.empty() && flag(op, root, "attr_is_remote")) {
+        // Somebody set it before without knowing what kind of node it is.
+        value.remote = true;
+        value.node_id = value.node;
+    }
     const bool same = value.text == text;
     if (same && !force) return;
     value.text = std::move(text);

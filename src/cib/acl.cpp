@@ -82,9 +82,7 @@ Rights::Rights(const Node& cib, std::string_view user, const std::vector<std::st
             const std::string expression = selector(*permission);
             if (expression.empty()) continue;
             any_ = true;
-            const auto xpath = xml::XPath::compile(expression);
-            if (!xpath) continue;
-            for (Path& path : xpath->find(cib)) marks_[std::move(path)] |= mark;
+            if (auto xpath = xml::XPath::compile(expression)) permissions_.push_back({std::move(*xpath), mark});
         }
     };
     for (const NodePtr& target : acls->children()) {
@@ -98,6 +96,14 @@ Rights::Rights(const Node& cib, std::string_view user, const std::vector<std::st
             if (const Node* role = acls->child("acl_role", reference->id())) grant(*role);
         }
     }
+    marks_ = marks_in(cib);
+}
+
+Rights::Marks Rights::marks_in(const Node& cib) const {
+    Marks marks;
+    for (const Permission& permission : permissions_)
+        for (Path& path : permission.what.find(cib)) marks[std::move(path)] |= permission.mark;
+    return marks;
 }
 
 unsigned Rights::mark_at(const Path& path) const {
@@ -110,17 +116,6 @@ Rights::Access Rights::own_access(const Path& path) const {
     if ((mark & kDeny) != 0) return Access::kDenied;
     if ((mark & kWrite) != 0) return Access::kWritable;
     return (mark & kRead) != 0 ? Access::kReadable : Access::kUnmarked;
-}
-
-bool Rights::may_write(const Path& path) const {
-    Path at = path;
-    for (;;) {
-        const unsigned mark = mark_at(at);
-        if ((mark & kDeny) != 0) return false;
-        if ((mark & kWrite) != 0) return true;
-        if (at.empty()) return false;
-        at.pop_back();
-    }
 }
 
 /// A readable subtree, but for what is denied below.
@@ -171,73 +166,144 @@ NodePtr Rights::filter(const NodePtr& cib) const {
     return purged(cib, path);
 }
 
-/// Empty if allowed, else the place. Walks what differs only.
-std::string Rights::denied_change(const NodePtr& before, const NodePtr& after, Path& path, bool in_acls) const {
-    if (before == after) return {};
-    const auto here = [](const Node& node) { return "/" + step_name(node); };
-    const bool attributes_differ =
-        !std::ranges::equal(before->attributes(), after->attributes(),
-                            [](const auto& a, const auto& b) { return a.name == b.name && a.value == b.value; });
-    if (attributes_differ && !may_write(path)) return here(*after);
-    const auto olds = before->children();
-    const auto news = after->children();
-    std::vector<bool> kept_old(olds.size(), false);
-    const auto same = [](const Node& a, const Node& b) {
-        if (a.kind() != b.kind()) return false;
-        return a.is_element() ? a.name() == b.name() && a.id() == b.id() : a.text() == b.text();
-    };
-    std::size_t likely = 0;  // children keep their order but for a few: the next one is mostly the match
-    const auto find_old = [&](const NodePtr& wanted) -> std::optional<std::size_t> {
-        for (std::size_t k = 0; k < olds.size(); ++k) {
-            const std::size_t o = (likely + k) % olds.size();
-            if (!kept_old[o] && (olds[o] == wanted || same(*olds[o], *wanted))) return o;
-        }
-        return std::nullopt;
-    };
-    for (const NodePtr& child : news) {
-        const bool acls = in_acls || child->is("acls");
-        const auto old = find_old(child);
-        if (!old) {
-            // Bare scaffolding is allowed anywhere, but for the ACLs' own section; what is inside it is looked at.
-            const std::function<std::string(const Node&, bool)> denied_creation = [&](const Node& made,
-                                                                                      bool below_acls) {
-                if (may_write(path)) return std::string{};
-                if (!made.is_element() || below_acls || !has_only_id(made)) return here(made);
-                for (const NodePtr& c : made.children()) {
-                    std::string denied = denied_creation(*c, below_acls);
-                    if (!denied.empty()) return here(made) + denied;
-                }
-                return std::string{};
-            };
-            std::string denied = denied_creation(*child, acls);
-            if (!denied.empty()) return here(*after) + denied;
-            continue;
-        }
-        kept_old[*old] = true;
-        likely = *old + 1;
-        path.push_back(static_cast<std::uint32_t>(*old));
-        std::string denied = denied_change(olds[*old], child, path, acls);
-        path.pop_back();
-        if (!denied.empty()) return here(*after) + denied;
-    }
-    for (std::uint32_t o = 0; o < olds.size(); ++o) {
-        if (kept_old[o]) continue;
-        path.push_back(o);
-        const bool allowed = may_write(path);
-        path.pop_back();
-        if (!allowed) return here(*after) + here(*olds[o]);
-    }
-    return {};
-}
+/// Walks what differs between two CIBs, and keeps on the way what the ancestors' marks give.
+class ChangeCheck {
+public:
+    ChangeCheck(const Rights& rights, const NodePtr& after, std::vector<AclNote>* notes)
+        : rights_(rights), after_(after), notes_(notes) {}
 
-Result<void> Rights::check_change(const NodePtr& before, const NodePtr& after) const {
+    /// The first place that may not be changed; empty if there is none.
+    std::string run(const NodePtr& before) {
+        enter(*before, rights_.mark_at(path_));
+        compare(before, after_);
+        return std::move(denied_);
+    }
+
+private:
+    void enter(const Node& node, unsigned mark) {
+        place_.push_back(place_.empty() ? "/" + step_name(node) : place_.back() + "/" + step_name(node));
+        marks_.push_back(mark);
+    }
+    void leave() {
+        place_.pop_back();
+        marks_.pop_back();
+    }
+
+    void note(bool about_creation, std::string text) {
+        if (notes_ != nullptr) notes_->push_back({about_creation, std::move(text)});
+    }
+
+    // May the element that was entered last be written? `attribute` only tells the note which one was.
+    bool may_write(std::string_view attribute = {}) {
+        std::string_view why = rights_.any_ ? "Default " : "Lack of ";
+        for (std::size_t i = marks_.size(); rights_.any_ && i-- > 0;) {
+            if ((marks_[i] & Rights::kDeny) != 0) {
+                why = i + 1 == marks_.size() ? "" : "Parent ";
+                break;
+            }
+            if ((marks_[i] & Rights::kWrite) != 0) return true;
+        }
+        const std::string where = place_.back() + (attribute.empty() ? "" : fmt::format("[@{}]", attribute));
+        note(false, fmt::format("{}ACL denies user '{}' read/write access to {}", why, rights_.user_, where));
+        if (denied_.empty()) denied_ = place_.back();
+        return false;
+    }
+
+    void compare(const NodePtr& before, const NodePtr& after) {
+        if (before == after) return;
+        for (const xml::Attribute& old : before->attributes()) {
+            const auto now = after->attribute(old.name.view());
+            if (!now) may_write();
+            if (now && *now != old.value.view()) may_write(old.name.view());
+        }
+        for (const xml::Attribute& now : after->attributes())
+            if (!before->has(now.name.view())) may_write(now.name.view());
+        compare_children(before->children(), after->children());
+    }
+
+    void compare_children(std::span<const NodePtr> olds, std::span<const NodePtr> news) {
+        std::vector<std::optional<std::uint32_t>> match(news.size());
+        std::vector<bool> stays(olds.size(), false);
+        const auto same = [](const Node& a, const Node& b) {
+            if (a.kind() != b.kind()) return false;
+            return a.is_element() ? a.name() == b.name() && a.id() == b.id() : a.text() == b.text();
+        };
+        std::size_t likely = 0;  // children keep their order but for a few: the next one is mostly the match
+        for (std::size_t n = 0; n < news.size(); ++n) {
+            for (std::size_t k = 0; k < olds.size() && !match[n]; ++k) {
+                const std::size_t o = (likely + k) % olds.size();
+                if (!stays[o] && (olds[o] == news[n] || same(*olds[o], *news[n])))
+                    match[n] = static_cast<std::uint32_t>(o);
+            }
+            if (!match[n]) continue;
+            stays[*match[n]] = true;
+            likely = *match[n] + 1U;
+        }
+        for (std::uint32_t o = 0; o < olds.size(); ++o) {
+            if (stays[o]) continue;
+            path_.push_back(o);
+            enter(*olds[o], rights_.mark_at(path_));
+            may_write();
+            leave();
+            path_.pop_back();
+        }
+        for (std::uint32_t n = 0; n < news.size(); ++n) {
+            path_after_.push_back(n);
+            if (match[n]) {
+                path_.push_back(*match[n]);
+                enter(*news[n], rights_.mark_at(path_));
+                compare(olds[*match[n]], news[n]);
+                leave();
+                path_.pop_back();
+            } else {
+                create(*news[n]);
+            }
+            path_after_.pop_back();
+        }
+    }
+
+    // Bare scaffolding is allowed anywhere, but for the ACLs' own section; what is inside it is looked at.
+    void create(const Node& made) {
+        if (!made_marks_) made_marks_ = rights_.marks_in(*after_);
+        const auto mark = made_marks_->find(path_after_);
+        enter(made, mark == made_marks_->end() ? 0U : mark->second);
+        const std::string what = fmt::format("<{}>", made.name());
+        const bool scaffolding =
+            made.is_element() && has_only_id(made) && place_.back().find("/acls") == std::string::npos;
+        bool allowed = true;
+        if (scaffolding) {
+            note(true, fmt::format("Creation of {} scaffolding with id=\"{}\" is implicitly allowed", what, made.id()));
+        } else {
+            allowed = may_write();
+            note(true,
+                 fmt::format("ACLs {} creation of {} with id=\"{}\"", allowed ? "allow" : "disallow", what, made.id()));
+        }
+        path_after_.push_back(0);
+        for (const NodePtr& child : allowed ? made.children() : std::span<const NodePtr>{}) {
+            create(*child);
+            ++path_after_.back();
+        }
+        path_after_.pop_back();
+        leave();
+    }
+
+    const Rights& rights_;
+    const NodePtr& after_;
+    std::vector<AclNote>* notes_;
+    std::optional<Rights::Marks> made_marks_;  ///< of the CIB as it will be; asked for only where something is created
+    Path path_, path_after_;
+    std::vector<std::string> place_;
+    std::vector<unsigned> marks_;
+    std::string denied_;
+};
+
+Result<void> Rights::check_change(const NodePtr& before, const NodePtr& after, std::vector<AclNote>* notes) const {
+    const std::string denied = ChangeCheck(*this, after, notes).run(before);
+    if (!denied.empty()) return fail(Errc::kDenied, fmt::format("user '{}' may not change {}", user_, denied));
     // Who has no permission at all may not even build scaffolding.
     if (!any_ && !xml::deep_equal(*before, *after))
         return fail(Errc::kDenied, fmt::format("user '{}' has no permissions", user_));
-    Path path;
-    const std::string denied = denied_change(before, after, path, false);
-    if (denied.empty()) return {};
-    return fail(Errc::kDenied, fmt::format("user '{}' may not change {}", user_, denied));
+    return {};
 }
 
 }  // namespace systole::cib

@@ -97,6 +97,17 @@ TEST(Acl, AWriterChangesWhatIsHis) {
          rc::kDenied},
         {"a change of nothing is no violation", kWriteA, Op::kModify, "resources", 0,
          R"(<primitive id="B" class="ocf"/>)", 0},
+        {"what he may write by its name may also be made, with the way to it",
+         R"(<acl_permission id="p" kind="write" xpath="//nvpair[@name='target-role']"/>)", Op::kModify, "resources", 0,
+         R"(<primitive id="B"><meta_attributes id="m"><nvpair id="n" name="target-role" value="x"/></meta_attributes></primitive>)",
+         0},
+        {"and nothing else beside it", R"(<acl_permission id="p" kind="write" xpath="//nvpair[@name='target-role']"/>)",
+         Op::kModify, "resources", 0,
+         R"(<primitive id="B"><meta_attributes id="m"><nvpair id="n" name="is-managed" value="x"/></meta_attributes></primitive>)",
+         rc::kDenied},
+        {"nor does a new name make an old object his",
+         R"(<acl_permission id="p" kind="write" xpath="//nvpair[@name='is-managed']"/>)", Op::kModify, "resources", 0,
+         R"(<nvpair id="A-role" name="is-managed"/>)", rc::kDenied},
         {"one violation refuses all", kWriteA, Op::kModify, "configuration", 0,
          R"(<resources><primitive id="A" type="x"/><primitive id="B" type="x"/></resources>)", rc::kDenied},
     };
@@ -119,6 +130,30 @@ TEST(Acl, ARefusalNamesThePlace) {
                       read_request(std::move(b).build()), {})
                   .why,
               "user 'alice' may not change /cib/configuration/resources/primitive[@id='B']");
+}
+
+TEST(Acl, EachDecisionAboutAChangeIsTold) {
+    const auto notes = [](const char* permissions, Op op, const char* input) {
+        xml::Builder b(*make_request(op, "resources", parsed(input)));
+        b.set("cib_user", "alice");
+        std::vector<std::string> told;
+        World world;
+        world.on_acl = [&told](const AclNote& note) { told.push_back((note.about_creation ? "+" : "") + note.text); };
+        (void)execute(cib_with(permissions), read_request(std::move(b).build()), world);
+        return told;
+    };
+    constexpr const char* kWriteA = R"(<acl_permission id="p" kind="write" reference="A"/>)";
+    EXPECT_THAT(notes(kWriteA, Op::kModify, R"(<primitive id="A"><op id="o" name="x"/></primitive>)"),
+                testing::ElementsAre("+ACLs allow creation of <op> with id=\"o\""));
+    EXPECT_THAT(notes(kWriteA, Op::kCreate, R"(<group id="g"><primitive id="C" type="x"/></group>)"),
+                testing::ElementsAre("+Creation of <group> scaffolding with id=\"g\" is implicitly allowed",
+                                     "Default ACL denies user 'alice' read/write access to "
+                                     "/cib/configuration/resources/group[@id='g']/primitive[@id='C']",
+                                     "+ACLs disallow creation of <primitive> with id=\"C\""));
+    EXPECT_THAT(notes(R"(<acl_permission id="p" kind="deny" xpath="//resources"/>)", Op::kModify,
+                      R"(<primitive id="B" class="x"/>)"),
+                testing::ElementsAre("Parent ACL denies user 'alice' read/write access to "
+                                     "/cib/configuration/resources/primitive[@id='B'][@class]"));
 }
 
 TEST(Acl, QueriesAnswerFromWhatIsVisible) {

@@ -338,7 +338,8 @@ Edit replace(const NodePtr& cib, const Request& request, Editing& editing) {
     }
     if (!found) return failed(rc::kNotFound, fmt::format("no {} in section '{}'", label(*input), request.section));
     const Node& old = *xml::node_at(*cib, *found);
-    if (xml::deep_equal(old, *input)) return done(cib);
+    // An object that is put in its own place is a change all the same, since it is a copy; older releases compare.
+    if (editing.release.copies_uncounted && xml::deep_equal(old, *input)) return done(cib);
     // Older releases compare the two only if their ids are the same, and else see no change.
     if (!editing.release.copies_uncounted || old.id() == input->id()) editing.mark(place_of(*cib, *found).config);
     return done(xml::replace_at(cib, *found, input));

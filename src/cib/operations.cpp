@@ -246,8 +246,10 @@ Outcome change(const NodePtr& cib, const Request& request, const World& world) {
     }
     if (acls_bind(*cib, request.user)) {
         const Rights rights(*cib, request.user, groups_of(world, request.user));
-        if (const auto allowed = rights.check_change(cib, e.cib); !allowed)
-            return refuse(cib, rc::kDenied, allowed.error().what);
+        std::vector<AclNote> notes;
+        const auto allowed = rights.check_change(cib, e.cib, world.on_acl ? &notes : nullptr);
+        for (const AclNote& note : notes) world.on_acl(note);
+        if (!allowed) return refuse(cib, rc::kDenied, allowed.error().what);
     }
     const std::string_view feature_set = e.cib->get("crm_feature_set");
     if (!world.feature_set.empty() && wire::compare_versions(feature_set, world.feature_set) > 0)

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cib/acl.h"
 #include "cib/request.h"
 #include "cib/schema.h"
 #include "xml/tree.h"
@@ -23,6 +24,8 @@ struct World {
     std::string modification_time;  ///< value for cib-last-written; empty: cib-last-written and update-* stay untouched
     /// Unix groups of a user, for acl_group; none where it isn't given.
     std::function<std::vector<std::string>(std::string_view user)> groups_of{};
+    /// Told what ACLs decided about a change; may be empty.
+    std::function<void(const AclNote&)> on_acl{};
     std::uint64_t* validated = nullptr;  ///< counts schema validations, for tests and metrics; may be null
 };
 

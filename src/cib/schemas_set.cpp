@@ -247,6 +247,10 @@ Schemas::Upgrade SchemaSet::upgrade(const xml::NodePtr& cib, std::string_view ne
             const auto verdict = validate_by(name, *now);
             valid = verdict.has_value();
             if (!verdict && result.why.empty()) result.why = verdict.error().what;
+            if (!verdict) {
+                for (const std::string_view line : split(verdict.error().what, "\n"))
+                    say(Level::kViolation, "", std::string(line));
+            }
         }
         if (!*valid) {
             say(Level::kDebug, "pcmk__update_schema", fmt::format("Schema {} does not validate", name));

@@ -25,7 +25,8 @@ struct SchemaFiles {
 
 /// What happens while a CIB is upgraded, for commands that show it with -V and for the daemons' logs.
 struct SchemaNote {
-    enum class Level : std::uint8_t { kError, kWarning, kInfo, kDebug };
+    /// kViolation: what a schema that was tried objects to, a note for each objection.
+    enum class Level : std::uint8_t { kError, kWarning, kInfo, kDebug, kViolation };
     Level level;
     std::string origin;  ///< the step; empty for what a sheet says itself
     std::string text;

@@ -1,9 +1,8 @@
 // attrd_updater — sets and shows transient node attributes through the attribute manager.
 #include <fmt/format.h>
 
-#include <cstdlib>
-
 #include "base/text.h"
+#include "cli/attribute_client.h"
 #include "cli/command.h"
 #include "cli/daemon_client.h"
 
@@ -61,16 +60,9 @@ CommandSpec spec() {
     return s;
 }
 
-/// The node that is meant: the option's, the one that an agent runs for, else the local one (empty).
+/// The node that is meant; empty: the local one.
 std::string target_node(const Arguments& arguments) {
-    if (const auto node = arguments.value("node")) return *node;
-    for (const char* name : {"OCF_RESKEY_CRM_meta_physical_host"}) {
-        const char* target = std::getenv("OCF_RESKEY_CRM_meta_container_attribute_target");
-        const char* value = std::getenv(name);
-        if (target != nullptr && std::string_view(target) == "host" && value != nullptr) return value;
-    }
-    const char* on_node = std::getenv("OCF_RESKEY_CRM_meta_on_node");
-    return on_node == nullptr ? std::string() : std::string(on_node);
+    return attribute_target(arguments.value("node").value_or("")).value_or("");
 }
 
 ExitCode fail_with(Output& output, const Error& error) {
@@ -146,39 +138,26 @@ ExitCode run(const Arguments& arguments, Output& output) {
         output.fail(fmt::format("Invalid delay '{}'", *delay));
         return ExitCode::kInvalidParameter;
     }
-    xml::Builder request("attrd_op");
-    request.set("t", "attrd").set("src", "attrd_updater");
-    if (refresh) {
-        request.set("task", "refresh");
-    } else {
-        if (!name.empty()) request.set("attr_name", name);
-        if (!pattern.empty()) request.set("attr_regex", pattern);
-        // A delay given with a new attribute counts for it, so it travels with the value.
-        request.set("task", delay_only ? "update-delay" : delay && !remove ? "update-both" : "update");
-        if (!remove && !delay_only)
-            request.set("attr_value",
-                        arguments.value("update").value_or(
-                            arguments.value("update-both").value_or(arguments.value("value").value_or(""))));
-        if (delay) request.set("attr_dampening", *delay);
-        request.set_unless_empty("attr_host", target_node(arguments));
-        request.set_unless_empty("attr_set", arguments.value("set").value_or(""));
-        request.set("attr_is_remote", 0).set("attr_is_private", arguments.has("private") ? 1 : 0);
-        request.set("attr_set_type", arguments.has("utilization") ? "utilization" : "instance_attributes");
-        if (const auto until = arguments.value("wait"); until && *until != "no") {
-            if (*until != "local" && *until != "cluster") {
-                output.fail(fmt::format("--wait: '{}' is none of no, local, cluster", *until));
-                return ExitCode::kUsage;
-            }
-            request.set("attr_sync_point", *until);
-        }
+    AttributeChange change{.name = name, .pattern = pattern, .node = target_node(arguments), .delay = delay};
+    if (update || both) {
+        change.value = arguments.value("update").value_or(
+            arguments.value("update-both").value_or(arguments.value("value").value_or("")));
     }
-    const auto answer = ask_attributes(*request.build());
-    if (!answer) return fail_with(output, answer.error());
-    const auto status = parse_integer((*answer)->get("status")).value_or(0);
-    if (status == 0 || status == static_cast<long long>(ExitCode::kIndeterminate)) return ExitCode::kOk;
-    const auto code = static_cast<ExitCode>(std::clamp(status, 0LL, 255LL));
-    output.fail(fmt::format("The attribute manager refused: {}", describe(code)));
-    return code;
+    change.set_id = arguments.value("set").value_or("");
+    change.delay_only = delay_only;
+    change.is_private = arguments.has("private");
+    change.utilization = arguments.has("utilization");
+    if (const auto until = arguments.value("wait"); until && *until != "no") {
+        if (*until != "local" && *until != "cluster") {
+            output.fail(fmt::format("--wait: '{}' is none of no, local, cluster", *until));
+            return ExitCode::kUsage;
+        }
+        change.wait_for = *until;
+    }
+    const auto done = refresh ? refresh_attributes() : change_attribute(change);
+    if (done) return ExitCode::kOk;
+    output.fail(fmt::format("Could not change the attribute: {}", done.error().what));
+    return exit_code_of(done.error());
 }
 
 }  // namespace

@@ -48,8 +48,13 @@ std::vector<std::string> groups_of(std::string_view user) {
 class FileCib final : public CibAccess {
 public:
     FileCib(std::string path, xml::NodePtr cib, CibLog log) : path_(std::move(path)), cib_(std::move(cib)) {
+        if (log) {
+            on_acl_ = [log](const cib::AclNote& note) {
+                log(Severity::kTrace, note.about_creation ? "pcmk__apply_creation_acl" : "pcmk__check_acl", note.text);
+            };
+        }
         schemas_ = open_schemas([log = std::move(log)](const cib::SchemaNote& note) {
-            if (!log) return;
+            if (!log || note.level == cib::SchemaNote::Level::kViolation) return;
             auto severity = Severity::kDebug;
             if (note.level == cib::SchemaNote::Level::kInfo) severity = Severity::kInfo;
             if (note.level == cib::SchemaNote::Level::kWarning) severity = Severity::kWarning;
@@ -69,6 +74,7 @@ public:
                                .feature_set = {},
                                .modification_time = {},
                                .groups_of = groups_of,
+                               .on_acl = on_acl_,
                                .validated = nullptr};
         cib::Outcome outcome = cib::execute(cib_, request, world);
         if (outcome.rc == 0 && outcome.cib != cib_) {
@@ -90,6 +96,7 @@ private:
     std::string path_;
     xml::NodePtr cib_;
     std::unique_ptr<cib::SchemaSet> schemas_;
+    std::function<void(const cib::AclNote&)> on_acl_;
 };
 
 }  // namespace

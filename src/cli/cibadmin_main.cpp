@@ -213,6 +213,7 @@ void show_answer(const xml::Node& answer, const CibCall& call, Output& output) {
 ExitCode refused(const CibReply& reply, Output& output) {
     output.fail(fmt::format("CIB API call failed: {}", describe_legacy(reply.rc)));
     if (!reply.why.empty()) output.log(Severity::kWarning, "cibadmin", reply.why);
+    if (reply.output && reply.output->is("failed")) show(output, xml::write(*reply.output, {.pretty = true}));
     return exit_code_of_legacy(reply.rc);
 }
 
@@ -230,7 +231,8 @@ CibCall call_of(const Arguments& arguments, const Command& command, xml::NodePtr
     if (arguments.has("allow-create")) call.options |= option::kCanCreate;
     if (arguments.has("no-children")) call.options |= option::kNoChildren;
     if (arguments.has("node-path")) call.options |= option::kXPathAddress;
-    if (arguments.has("score")) call.options |= option::kScoreUpdate;
+    // Values such as "value++" are calculated whether or not --score is given, as the reference still does.
+    call.options |= option::kScoreUpdate;
     if (arguments.verbosity > 0) call.options |= option::kVerbose;
     call.user = arguments.value("user").value_or("");
     call.host = arguments.value("node").value_or("");

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/man_page.h"
 #include "cli/version.h"
 
 namespace systole::cli {
@@ -27,6 +28,10 @@ std::optional<std::string> help_topic(const Arguments& arguments) {
 }  // namespace
 
 int command_main(const CommandSpec& spec, int argc, char** argv, const RunCommand& run) {
+    if (argc == 2 && std::string_view(argv[1]) == "--man-page") {
+        std::fputs(man_page(spec).c_str(), stdout);
+        return 0;
+    }
     auto arguments = read_arguments(spec, {argv + 1, argv + argc});
     if (!arguments) return usage_error(spec, arguments.error().what);
     if (const auto topic = help_topic(*arguments)) {

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "cib/request.h"
+#include "cib/rc.h"
+#include "cli/cib_access.h"
 #include "cli/command.h"
 #include "cli/daemon_client.h"
-#include "runtime/linux/ipc_client.h"
 
 namespace systole::cli {
 namespace {
@@ -133,21 +133,13 @@ ExitCode list_nodes(const Arguments& arguments, Output& output) {
 
 /// Deletes a node from the CIB: its definition, then its state.
 Result<int> delete_from_cib(const std::string& name) {
-    auto cib = runtime::IpcClient::connect(wire::service_name(wire::Service::kCibRw));
+    auto cib = open_live_cib({});
     if (!cib) return tl::unexpected(std::move(cib.error()));
-    xml::Builder hello("cib_command");
-    hello.set("cib_op", "register").set("cib_clientname", "crm_node");
-    if (auto answer = cib->call(*hello.build()); !answer) return tl::unexpected(std::move(answer.error()));
-    int call = 0;
     for (const std::string& path : {fmt::format("//cib/configuration/nodes/node[@uname='{}']", name),
                                     fmt::format("//cib/status/node_state[@uname='{}']", name)}) {
-        xml::Builder request(
-            *cib::make_request(cib::Op::kDelete, path, {}, cib::option::kXPath | cib::option::kSyncCall));
-        request.set("cib_callid", ++call).set("cib_clientname", "crm_node");
-        const auto reply = cib->call(*request.build(), Duration{30'000});
+        const auto reply = (*cib)->call({.op = cib::Op::kDelete, .section = path, .options = cib::option::kXPath});
         if (!reply) return tl::unexpected(reply.error());
-        if (const auto rc = parse_integer((*reply)->get("cib_rc")).value_or(-71); rc != 0 && rc != -6)
-            return static_cast<int>(rc);
+        if (reply->rc != 0 && reply->rc != cib::rc::kNotFound) return reply->rc;
     }
     return 0;
 }

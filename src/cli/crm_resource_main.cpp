@@ -1,19 +1,27 @@
 // crm_resource — questions about resources, and changes to their configuration.
 #include <algorithm>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
 #include "base/text.h"
 #include "cli/cib_access.h"
 #include "cli/command.h"
+#include "cli/config_options.h"
+#include "cli/live_source.h"
+#include "cli/local_agents.h"
 #include "cli/local_time.h"
 #include "cli/resource_constraints.h"
+#include "cli/resource_live.h"
 #include "cli/resource_moves.h"
+#include "cli/resource_queries.h"
 #include "cli/resource_settings.h"
+#include "cli/resource_why.h"
 #include "cli/status_source.h"
 #include "cli/status_view.h"
 #include "model/operations.h"
 #include "model/read_cluster.h"
+#include "wire/message.h"
 #include "xml/write.h"
 
 namespace systole::cli {
@@ -45,6 +53,25 @@ CommandSpec spec() {
           {'g', "get-parameter", Value::kRequired, "PARAM",
            "Display named parameter for resource (use instance attribute\nunless --element, --meta, or --utilization "
            "is specified)"},
+          {0, "list-standards", Value::kNone, "", "List supported standards"},
+          {0, "list-ocf-providers", Value::kNone, "", "List all available OCF providers"},
+          {0, "list-agents", Value::kRequired, "STD:PROV",
+           "List all agents available for the named standard and/or provider"},
+          {0, "list-ocf-alternatives", Value::kRequired, "AGENT",
+           "List all available providers for the named OCF agent"},
+          {0, "show-metadata", Value::kRequired, "SPEC", "Show the metadata for the named class:provider:agent"},
+          {0,
+           "list-options",
+           Value::kRequired,
+           "TYPE",
+           "List all available options of the given type.\nAllowed values: primitive, fencing",
+           {"primitive", "fencing"}},
+          {'Y', "why", Value::kNone, "",
+           "Show why resources are not running, optionally filtered by\n--resource and/or --node"},
+          {0, "digests", Value::kNone, "",
+           "Show parameter hashes that Pacemaker uses to detect configuration\n"
+           "changes. Required: --resource, --node. Optional: any NAME=VALUE\nparameters will override the "
+           "configured values"},
           {'W', "locate", Value::kNone, "", "Show node(s) currently running resource"},
           {'a', "constraints", Value::kNone, "",
            "Display the location and colocation constraints that apply to a\n"
@@ -55,7 +82,26 @@ CommandSpec spec() {
         {"commands",
          "Commands:",
          "Show command help",
-         {{'p', "set-parameter", Value::kRequired, "PARAM",
+         {{0, "validate", Value::kNone, "",
+           "Validate resource configuration by calling agent's validate-all\n"
+           "action. The configuration may be specified either by giving an\n"
+           "existing resource name with -r, or by specifying --class, --agent,\n"
+           "and --provider arguments, along with any number of --option\narguments."},
+          {'C', "cleanup", Value::kNone, "",
+           "If resource has any past failures, clear its history and fail count.\n"
+           "Optionally filtered by --resource, --node, --operation and --interval\n"
+           "(otherwise all). --operation and --interval apply to fail counts,\n"
+           "but entire history is always clear, to allow current state to be\n"
+           "rechecked. If the named resource is part of a group, or one numbered\n"
+           "instance of a clone or bundled resource, the clean-up applies to the\n"
+           "whole collective resource unless --force is given."},
+          {'R', "refresh", Value::kNone, "",
+           "Delete resource's history (including failures) so its current state\n"
+           "is rechecked. Optionally filtered by --resource and --node (otherwise\n"
+           "all). If the named resource is part of a group, or one numbered\n"
+           "instance of a clone or bundled resource, the refresh applies to the\n"
+           "whole collective resource unless --force is given."},
+          {'p', "set-parameter", Value::kRequired, "PARAM",
            "Set named parameter for resource (requires -v). Use instance\nattribute unless --element, --meta, or "
            "--utilization is specified."},
           {'d', "delete-parameter", Value::kRequired, "PARAM",
@@ -80,7 +126,28 @@ CommandSpec spec() {
         {"advanced",
          "Advanced:",
          "Show advanced option help",
-         {{'D', "delete", Value::kNone, "", "(Advanced) Delete a resource from the CIB. Required: -t"}}},
+         {{'D', "delete", Value::kNone, "", "(Advanced) Delete a resource from the CIB. Required: -t"},
+          {'F', "fail", Value::kNone, "", "(Advanced) Tell the cluster this resource has failed. Required: -r, -N"},
+          {0, "restart", Value::kNone, "",
+           "(Advanced) Tell the cluster to restart this resource and anything\nthat depends on it. This temporarily "
+           "modifies the CIB, and other CIB\nmodifications should be avoided while this is in progress. Optional:\n"
+           "--node (of a clone only the instance there), --timeout"},
+          {0, "wait", Value::kNone, "",
+           "(Advanced) Wait until the cluster settles into a stable state.\nOptional: --timeout"},
+          {0, "force-demote", Value::kNone, "",
+           "(Advanced) Bypass the cluster and demote a resource on the local\nnode. Unless --force is specified, this "
+           "will refuse to do so if the\ncluster believes the resource is a clone instance already running on\nthe "
+           "local node."},
+          {0, "force-stop", Value::kNone, "", "(Advanced) Bypass the cluster and stop a resource on the local node"},
+          {0, "force-start", Value::kNone, "",
+           "(Advanced) Bypass the cluster and start a resource on the local\nnode. As for --force-demote, --force may "
+           "be needed for clones."},
+          {0, "force-promote", Value::kNone, "",
+           "(Advanced) Bypass the cluster and promote a resource on the local\nnode. As for --force-demote, --force "
+           "may "
+           "be needed for clones."},
+          {0, "force-check", Value::kNone, "",
+           "(Advanced) Bypass the cluster and check the state of a resource on\nthe local node"}}},
         {"additional",
          "Additional Options:",
          "Show additional options",
@@ -97,9 +164,20 @@ CommandSpec spec() {
            "Use resource element attribute instead of instance attribute\n(with -p, -g, -d)"},
           {'s', "set-name", Value::kRequired, "ID", "(Advanced) XML ID of attributes element to use (with -p, -d)"},
           {'i', "nvpair", Value::kRequired, "ID", "(Advanced) XML ID of nvpair element to use (with -p, -d)"},
-          {0, "class", Value::kRequired, "CLASS", ""},
-          {0, "agent", Value::kRequired, "AGENT", ""},
-          {0, "provider", Value::kRequired, "PROVIDER", ""},
+          {'n', "operation", Value::kRequired, "OPERATION", "Operation to clear instead of all (with -C -r)"},
+          {'I', "interval", Value::kRequired, "INTERVAL",
+           "Interval of operation to clear (default 0s) (with -C -r -n)"},
+          {0, "class", Value::kRequired, "CLASS",
+           "The standard the resource agent conforms to (with --validate, --force-*)"},
+          {0, "agent", Value::kRequired, "AGENT", "The agent to use (with --validate, --force-*)"},
+          {0, "provider", Value::kRequired, "PROVIDER",
+           "The vendor that supplies the agent (with --validate, --force-*)"},
+          {'o', "option", Value::kRequired, "NAME=VALUE",
+           "Specify a device configuration parameter as NAME=VALUE (may be\nspecified multiple times) (with "
+           "--validate, --force-*)"},
+          {'T', "timeout", Value::kRequired, "TIMEOUT",
+           "(Advanced) How long to wait (with --restart, --wait, --force-*)"},
+          {0, "all", Value::kNone, "", "With --list-options, also list advanced and deprecated options"},
           {'f', "force", Value::kNone, "", "See help for individual commands"}}}};
     s.options = {{'Q', "quiet", Value::kNone, "", "Be less descriptive in output."},
                  {'r', "resource", Value::kRequired, "ID", "Resource ID"}};
@@ -109,168 +187,6 @@ CommandSpec spec() {
 ExitCode not_found(Output& output, const std::string& id) {
     output.fail(fmt::format("Resource '{}' not found\nError performing operation: No such object", id));
     return ExitCode::kNoSuchObject;
-}
-
-void collect_primitives(const Resource& resource, std::vector<const Resource*>& all) {
-    if (resource.is_bundle()) {
-        for (const model::BundleReplica& replica : resource.bundle->replicas) {
-            for (const Resource* part : {replica.ip, replica.child, replica.container, replica.remote}) {
-                if (part != nullptr) collect_primitives(*part, all);
-            }
-        }
-        return;
-    }
-    if (resource.is_primitive()) all.push_back(&resource);
-    for (const Resource* child : resource.children) collect_primitives(*child, all);
-}
-
-// --- queries ---
-
-ExitCode list(Output& output, const Cluster& cluster) {
-    Show show;
-    show.inactive = true;
-    Spacer spacer;
-    if (cluster.resources.empty()) {
-        output.line("NO resources configured");
-        return ExitCode::kOk;
-    }
-    show_resources(output, show, cluster, spacer);
-    return ExitCode::kOk;
-}
-
-ExitCode list_raw(Output& output, const Cluster& cluster) {
-    std::vector<const Resource*> all;
-    for (const Resource* resource : cluster.resources) collect_primitives(*resource, all);
-    xml::Builder element("resources");
-    for (const Resource* resource : all) {
-        output.line(resource->id);
-        element.add(xml::Builder("resource").set("id", resource->id).build());
-    }
-    output.add(std::move(element));
-    return ExitCode::kOk;
-}
-
-ExitCode query_xml(Output& output, const Cluster& cluster, const Resource& resource, bool raw) {
-    const xml::NodePtr& configured = raw && resource.original_xml ? resource.original_xml : resource.xml;
-    const std::string text = xml::write(*configured, {.pretty = true});
-    Show show;
-    show.inactive = true;
-    show_resource(output, show, cluster, resource);
-    output.line("Resource XML:");
-    output.text(text);
-    xml::Builder config("resource_config");
-    config.add(resource_xml(show, resource));
-    config.add(xml::Builder("xml").add(xml::Builder::cdata(text)).build());
-    output.add(std::move(config));
-    return ExitCode::kOk;
-}
-
-ExitCode locate(Output& output, const Cluster& cluster, const Resource& resource, const std::string& asked) {
-    struct Place {
-        std::string node;
-        bool promoted;
-    };
-    std::vector<Place> places;
-    const auto add = [&places](const Resource& one) {
-        for (const Node* node : one.active_nodes) {
-            const bool promoted = one.role == model::Role::kPromoted;
-            const auto known = std::ranges::find(places, node->name, &Place::node);
-            if (known == places.end()) places.push_back({node->name, promoted});
-        }
-    };
-    // A name without instance number stands for all instances of an anonymous clone.
-    const bool instance = asked.find(':') != std::string::npos;
-    const Resource* whole = &resource;
-    if (!instance && resource.is_primitive() && resource.parent != nullptr && resource.parent->is_clone() &&
-        resource.printable_id() == asked) {
-        whole = resource.parent;
-    }
-    std::vector<const Resource*> parts;
-    collect_primitives(*whole, parts);
-    for (const Resource* part : parts) add(*part);
-    if (!instance) std::ranges::sort(places, {}, &Place::node);
-    (void)cluster;
-
-    xml::Builder nodes("nodes");
-    nodes.set("resource", asked);
-    for (const Place& place : places) {
-        output.line(
-            fmt::format("resource {} is running on: {}{}", asked, place.node, place.promoted ? " Promoted" : " "));
-        xml::Builder node("node");
-        if (place.promoted) node.set("state", "promoted");
-        nodes.add(node.add(xml::Builder::text(place.node)).build());
-    }
-    if (places.empty()) output.line(fmt::format("resource {} is NOT running", asked));
-    output.add(std::move(nodes));
-    return ExitCode::kOk;
-}
-
-// What was done before the last start is over, and so is everything once it was stopped.
-void drop_inactive(std::vector<const xml::Node*>& entries) {
-    std::ptrdiff_t start = -1;
-    std::ptrdiff_t stop = -1;
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-        const xml::Node& entry = *entries[i];
-        const bool good = entry.get("rc-code") == "0";
-        const std::string_view task = entry.get("operation");
-        if (task == "stop" && good) stop = static_cast<std::ptrdiff_t>(i);
-        if ((task == "start" || task == "migrate_from") || (good && model::is_probe(entry))) {
-            start = static_cast<std::ptrdiff_t>(i);
-        }
-    }
-    if (stop > start) {
-        entries.clear();
-    } else if (start > 0) {
-        entries.erase(entries.begin(), entries.begin() + start);
-    }
-}
-
-// One line for each entry of the history, nodes in the order of the status section.
-ExitCode list_operations(Output& output, Cluster& cluster, const std::string& resource_id, const std::string& node_name,
-                         bool active_only) {
-    const xml::Node* status = cluster.cib->child("status");
-    xml::Builder operations("operations");
-    if (status == nullptr) return ExitCode::kOk;
-    for (const xml::NodePtr& state : status->children()) {
-        if (!state->is("node_state")) continue;
-        const Node* node = cluster.find_node_any(state->id(), state->get("uname"));
-        if (node == nullptr || !node->online || (!node_name.empty() && !same_ignoring_case(node->name, node_name)))
-            continue;
-        const xml::Node* lrm = state->child("lrm");
-        const xml::Node* histories = lrm == nullptr ? nullptr : lrm->child("lrm_resources");
-        if (histories == nullptr) continue;
-        for (const xml::NodePtr& history : histories->children()) {
-            const Resource* resource = find_any(cluster, history->id());
-            if (resource == nullptr || (!resource_id.empty() && resource->printable_id() != resource_id)) continue;
-            std::vector<const xml::Node*> entries;
-            for (const xml::NodePtr& entry : history->children()) {
-                if (entry->is("lrm_rsc_op")) entries.push_back(entry.get());
-            }
-            std::ranges::stable_sort(entries, {},
-                                     [](const xml::Node* e) { return model::integer_of(*e, "call-id", -1); });
-            if (active_only) drop_inactive(entries);
-            for (const xml::Node* entry : entries) {
-                const auto op_status = static_cast<ExecStatus>(model::integer_of(*entry, "op-status", 0));
-                const std::string_view exec = entry->get("exec-time");
-                std::string line = fmt::format("{}\t({}):\t {}: {} (node={}, call={}, rc={}", resource->printable_id(),
-                                               agent_text(*resource), state_text(*resource, true),
-                                               entry->get("operation_key", entry->id()), node->name,
-                                               entry->get("call-id", "-1"), entry->get("rc-code"));
-                if (!exec.empty()) line += fmt::format(", exec={}ms", exec);
-                output.line(line + fmt::format("): {}", describe(op_status)));
-                xml::Builder element("operation");
-                element.set("op", entry->get("operation_key", entry->id())).set("node", node->name);
-                element.set("call", entry->get("call-id", "-1")).set("rc", entry->get("rc-code"));
-                element.set("status", describe(op_status)).set("rsc", resource->printable_id());
-                element.set("agent", fmt::format("{}:{}:{}", resource->standard(), resource->provider(),
-                                                 resource->agent_type()));
-                element.set_unless_empty("exec-time", exec);
-                operations.add(std::move(element));
-            }
-        }
-    }
-    output.add(std::move(operations));
-    return ExitCode::kOk;
 }
 
 ExitCode remove(Output& output, CibAccess& access, const std::string& type, const std::string& id) {
@@ -304,8 +220,193 @@ std::optional<SettingRequest> setting(const Arguments& arguments, const char* op
     return request;
 }
 
+constexpr const char* kForced[]{"validate",   "force-check",   "force-start",
+                                "force-stop", "force-promote", "force-demote"};
+
+// Which agent action an option asks for; empty if none.
+std::string forced_action(const Arguments& arguments) {
+    for (const char* one : kForced)
+        if (arguments.has(one)) return one;
+    return {};
+}
+
+AgentParameters given_options(const Arguments& arguments) {
+    AgentParameters parameters;
+    for (const std::string& text : arguments.values("option")) {
+        const auto equals = text.find('=');
+        if (equals != std::string::npos) parameters[text.substr(0, equals)] = text.substr(equals + 1);
+    }
+    for (const std::string& text : arguments.positional) {
+        const auto equals = text.find('=');
+        if (equals != std::string::npos) parameters[text.substr(0, equals)] = text.substr(equals + 1);
+    }
+    return parameters;
+}
+
+Duration given_timeout(const Arguments& arguments) {
+    return parse_interval(arguments.value("timeout").value_or("0")).value_or(Duration{0});
+}
+
+constexpr Duration kActionTimeout{20'000};  ///< the cluster's default
+
+ExitCode force(Output& output, const AgentSpec& agent, const std::string& resource, const std::string& option,
+               AgentParameters parameters, const AgentParameters& overrides, Duration timeout) {
+    if (agent.standard == "stonith" && option != "validate") {
+        output.fail(fmt::format("Manual execution of the {} standard is unsupported", agent.standard));
+        return ExitCode::kUnimplemented;
+    }
+    const std::string action = option == "validate"      ? "validate-all"
+                               : option == "force-check" ? "monitor"
+                                                         : option.substr(6);
+    for (const auto& [name, value] : overrides) parameters[name] = value;
+    parameters["CRM_meta_timeout"] = fmt::format("{}", timeout.count());
+    parameters["crm_feature_set"] = wire::kFeatureSet;
+    AgentParameters environment{{"HA_debug", output.config().verbosity > 0 ? "1" : "0"}};
+    if (output.config().verbosity > 1) environment["OCF_TRACE_RA"] = "1";
+    // Agents say what they have to say to whoever runs them.
+    if (std::getenv("OCF_TRACE_FILE") == nullptr) environment["OCF_TRACE_FILE"] = "/dev/stderr";
+    const AgentResult result =
+        run_agent(agent, resource.empty() ? "test" : resource, action, parameters, timeout, environment);
+    show_agent_action(output, agent, resource, option, overrides, result);
+    return static_cast<ExitCode>(result.rc);
+}
+
+// --validate and --force-* with a configuration given on the command line.
+ExitCode force_given(const Arguments& arguments, Output& output, const std::string& option) {
+    const AgentSpec agent{arguments.value("class").value_or(""), arguments.value("provider").value_or(""),
+                          arguments.value("agent").value_or("")};
+    if (agent.standard.empty() || agent.type.empty() || (agent.standard == "ocf") != !agent.provider.empty()) {
+        output.fail(agent.standard == "ocf" && agent.provider.empty()
+                        ? "stonith does not support providers"
+                        : "--class and --agent are needed, and --provider with class ocf only");
+        return ExitCode::kUsage;
+    }
+    const auto timeout = given_timeout(arguments);
+    return force(output, agent, "", option, {}, given_options(arguments),
+                 timeout.count() > 0 ? timeout : kActionTimeout);
+}
+
+ExitCode force_configured(const Arguments& arguments, Output& output, Cluster& cluster, Resource& named,
+                          const std::string& asked, const std::string& option) {
+    Resource* resource = &named;
+    if (resource->is_clone()) {
+        const bool claims = option == "force-start" || option == "force-demote" || option == "force-promote";
+        if (claims && resource->is_active(false) && !arguments.has("force")) {
+            output.error(fmt::format("It is not safe to {} {} here: the cluster claims it is already active", option,
+                                     resource->id));
+            output.error("Try setting target-role=Stopped first or specifying the force option");
+            return ExitCode::kUnsafe;
+        }
+        if (!resource->children.empty()) resource = resource->children.front();
+    }
+    if (!resource->is_primitive() || resource->is_bundled()) {
+        output.error(fmt::format("Sorry, the {} option doesn't support {} resources", option,
+                                 resource->is_group() ? "group" : "bundled"));
+        return ExitCode::kUnimplemented;
+    }
+    const AgentSpec agent{std::string(resource->standard()), std::string(resource->provider()),
+                          std::string(resource->agent_type())};
+    const std::string action = option == "validate"      ? "validate-all"
+                               : option == "force-check" ? "monitor"
+                                                         : option.substr(6);
+    Duration timeout = given_timeout(arguments);
+    if (timeout.count() <= 0) {
+        const model::OperationConfig* config = model::find_operation(*resource, action, Duration{0});
+        const auto meta = model::operation_meta(cluster, *resource, nullptr, action, Duration{0},
+                                                config == nullptr ? nullptr : config->xml);
+        const auto it = meta->find("timeout");
+        timeout = Duration{it == meta->end() ? 0 : parse_integer(it->second).value_or(0)};
+        if (timeout.count() <= 0) timeout = kActionTimeout;
+    }
+    AgentParameters parameters;
+    for (const auto& [name, value] : model::resource_parameters(cluster, *resource, nullptr)) parameters[name] = value;
+    for (const auto& [name, value] : resource->meta) parameters["CRM_meta_" + xml_id(name)] = value;
+    const bool numbered = resource->parent == nullptr || !resource->parent->is_anonymous_clone();
+    return force(output, agent, numbered ? resource->id : asked, option, std::move(parameters),
+                 given_options(arguments), timeout);
+}
+
+// --- questions that no cluster is needed for ---
+
+ExitCode show_list(Output& output, const std::vector<std::string>& names, xml::Builder element, const char* item) {
+    for (const std::string& name : names) {
+        output.line(name);
+        element.add(xml::Builder(item).add(xml::Builder::text(name)).build());
+    }
+    output.add(std::move(element));
+    return ExitCode::kOk;
+}
+
+std::optional<ExitCode> answer_without_cluster(const Arguments& arguments, Output& output) {
+    if (const auto kind = arguments.value("list-options")) {
+        show_option_list(output, *kind, arguments.has("all"));
+        return ExitCode::kOk;
+    }
+    if (arguments.has("list-standards")) {
+        const auto names = installed_standards();
+        xml::Builder element("list");
+        element.set("name", "standards").set("count", static_cast<int>(names.size()));
+        return show_list(output, names, std::move(element), "item");
+    }
+    if (arguments.has("list-ocf-providers")) {
+        xml::Builder element("providers");
+        element.set("standard", "ocf");
+        return show_list(output, installed_providers(), std::move(element), "provider");
+    }
+    if (const auto type = arguments.value("list-ocf-alternatives")) {
+        const auto names = installed_providers(*type);
+        if (names.empty()) {
+            output.fail(fmt::format("No OCF providers found for {}", *type));
+            return ExitCode::kError;
+        }
+        xml::Builder element("providers");
+        element.set("for", *type);
+        return show_list(output, names, std::move(element), "provider");
+    }
+    if (const auto spec = arguments.value("list-agents")) {
+        const auto colon = spec->find(':');
+        const std::string standard = spec->substr(0, colon);
+        const std::string provider = colon == std::string::npos ? "" : spec->substr(colon + 1);
+        const auto names = installed_agents(standard, provider);
+        if (names.empty()) {
+            output.fail(provider.empty()
+                            ? fmt::format("No agents found for standard '{}'", standard)
+                            : fmt::format("No agents found for standard '{}' and provider '{}'", standard, provider));
+            return ExitCode::kError;
+        }
+        xml::Builder element("agents");
+        element.set("standard", standard).set_unless_empty("provider", provider);
+        return show_list(output, names, std::move(element), "agent");
+    }
+    if (const auto spec = arguments.value("show-metadata")) {
+        const auto agent = parse_agent_spec(*spec);
+        if (!agent) {
+            output.fail(fmt::format("'{}' is not a valid agent specification", *spec));
+            return ExitCode::kNoSuchObject;
+        }
+        const auto metadata = agent_metadata(*agent);
+        if (!metadata) {
+            output.fail(fmt::format("Metadata query for {} failed: {}", *spec, metadata.error().what));
+            return metadata.error().code == Errc::kNotFound ? ExitCode::kNoSuchObject : ExitCode::kError;
+        }
+        output.text(metadata->ends_with('\n') ? *metadata : *metadata + "\n");
+        output.add(xml::Builder("metadata").add(xml::Builder::cdata(*metadata)));
+        return ExitCode::kOk;
+    }
+    if (arguments.has("wait")) return wait_until_settled(output, given_timeout(arguments));
+    const std::string forced = forced_action(arguments);
+    if (!forced.empty() && arguments.has("class")) return force_given(arguments, output, forced);
+    return std::nullopt;
+}
+
 std::optional<ExitCode> usage_problem(const Arguments& arguments, Output& output) {
-    if (!arguments.positional.empty()) {
+    const std::string forced = forced_action(arguments);
+    // Names with values stand in for parameters where those matter.
+    const bool overrides = (arguments.has("digests") || !forced.empty()) &&
+                           std::ranges::all_of(arguments.positional, [](const std::string& text) {
+                               return text.find('=') != std::string::npos;
+                           });
+    if (!arguments.positional.empty() && !overrides) {
         std::string text = "non-option ARGV-elements:";
         for (std::size_t i = 0; i < arguments.positional.size(); ++i) {
             text += fmt::format("\n[{} of {}] {}", i + 1, arguments.positional.size(), arguments.positional[i]);
@@ -313,7 +414,8 @@ std::optional<ExitCode> usage_problem(const Arguments& arguments, Output& output
         output.fail(text);
         return ExitCode::kUsage;
     }
-    if (arguments.has("class") || arguments.has("agent") || arguments.has("provider")) {
+    const bool given_agent = arguments.has("class") || arguments.has("agent") || arguments.has("provider");
+    if (given_agent && (arguments.has("resource") || forced.empty())) {
         output.fail(arguments.has("resource")
                         ? "--class, --agent, and --provider cannot be used with -r/--resource"
                         : "--class, --agent, and --provider can only be used with --validate and --force-*");
@@ -328,11 +430,18 @@ std::optional<ExitCode> usage_problem(const Arguments& arguments, Output& output
 
 ExitCode run(const Arguments& arguments, Output& output) {
     if (const auto problem = usage_problem(arguments, output)) return *problem;
+    if (const auto answer = answer_without_cluster(arguments, output)) return *answer;
     auto access = open_cib(cib_source(), log_to(output));
-    auto cib = access ? (*access)->query() : Result<xml::NodePtr>(tl::unexpected(access.error()));
+    if (!access) {
+        output.fail(fmt::format("Could not connect to the CIB: {}", access.error().what));
+        return exit_code_of_legacy(legacy_code(access.error()));
+    }
+    const auto cib = (*access)->query();
     if (!cib) {
-        output.fail(fmt::format("Could not connect to the CIB: {}", cib.error().what));
-        return exit_code_of_legacy(legacy_code(cib.error()));
+        output.error(fmt::format("Could not obtain the current CIB: {}", cib.error().what));
+        const ExitCode code = exit_code_of_legacy(legacy_code(cib.error()));
+        output.fail(fmt::format("Error performing operation: {}", describe(code)));
+        return code;
     }
     auto newest = upgraded(*cib);
     auto read = model::read_cluster(newest ? *newest : *cib, now());
@@ -370,12 +479,76 @@ ExitCode run(const Arguments& arguments, Output& output) {
         return arguments.has("move") ? move_resource(output, **access, cluster, request)
                                      : ban_resource(output, **access, cluster, request);
     }
+    const Node* on_node = node.empty() ? nullptr : cluster.find_node(node);
+    const auto with_node = [&](auto&& act) -> ExitCode {
+        if (!id.empty() && resource == nullptr) return not_found(output, id);
+        if (!node.empty() && on_node == nullptr) {
+            output.fail(fmt::format("Node '{}' not found\nError performing operation: No such object", node));
+            return ExitCode::kNoSuchObject;
+        }
+        return act();
+    };
+    if (arguments.has("cleanup") || arguments.has("refresh")) {
+        const auto interval = parse_interval(arguments.value("interval").value_or("0"));
+        if (!interval) {
+            output.fail(fmt::format("'{}' is not an interval", *arguments.value("interval")));
+            return ExitCode::kInvalidParameter;
+        }
+        if (arguments.has("interval") && !arguments.has("operation")) {
+            output.fail("--interval needs --operation");
+            return ExitCode::kUsage;
+        }
+        return with_node([&] {
+            return clean_up(output, cluster,
+                            {.resource = resource,
+                             .node = on_node,
+                             .operation = arguments.value("operation").value_or(""),
+                             .interval = *interval,
+                             .only_failures = arguments.has("cleanup"),
+                             .force = arguments.has("force")});
+        });
+    }
+    if (arguments.has("why")) {
+        return with_node([&] {
+            show_reasons(output, cluster, resource, on_node);
+            return ExitCode::kOk;
+        });
+    }
+    const bool of_one = arguments.has("fail") || arguments.has("restart") || arguments.has("digests") ||
+                        !forced_action(arguments).empty();
+    if (of_one && id.empty()) {
+        output.fail("Must supply a resource ID with -r/--resource");
+        return ExitCode::kUsage;
+    }
+    if (of_one && node.empty() && (arguments.has("fail") || arguments.has("digests"))) {
+        output.fail("Must supply a node name with -N/--node");
+        return ExitCode::kUsage;
+    }
+    if (arguments.has("fail")) return with_node([&] { return fail_resource(output, cluster, *resource, node); });
+    if (arguments.has("digests")) {
+        const AgentParameters given = given_options(arguments);
+        const model::NameValues overrides(given.begin(), given.end());
+        return with_node([&] { return show_digests(output, cluster, *resource, *cluster.find_node(node), overrides); });
+    }
+    if (arguments.has("restart")) {
+        return with_node([&] {
+            return restart_resource(output, **access, cluster,
+                                    {.resource = resource,
+                                     .node = on_node,
+                                     .promoted = arguments.has("promoted") || arguments.has("master"),
+                                     .lifetime = arguments.value("lifetime").value_or(""),
+                                     .timeout = given_timeout(arguments)});
+        });
+    }
+    if (const std::string forced = forced_action(arguments); !forced.empty()) {
+        return with_node([&] { return force_configured(arguments, output, cluster, *resource, id, forced); });
+    }
     if (arguments.has("delete")) return remove(output, **access, arguments.value("resource-type").value_or(""), id);
-    if (id.empty() || arguments.has("list")) return list(output, cluster);
+    if (id.empty() || arguments.has("list")) return list_resources(output, cluster);
     if (resource == nullptr) return not_found(output, id);
     if (arguments.has("query-xml")) return query_xml(output, cluster, *resource, false);
     if (arguments.has("query-xml-raw")) return query_xml(output, cluster, *resource, true);
-    if (arguments.has("locate")) return locate(output, cluster, *resource, id);
+    if (arguments.has("locate")) return locate(output, *resource, id);
     if (arguments.has("constraints") || arguments.has("stack")) {
         const Resource& whole = arguments.has("force") ? *resource : resource->top(false);
         show_constraints(output, cluster, whole, arguments.has("stack") || arguments.has("recursive"));
@@ -389,12 +562,13 @@ ExitCode run(const Arguments& arguments, Output& output) {
     if (const auto request = setting(arguments, "delete-parameter")) {
         return delete_setting(output, **access, cluster, *resource, *request);
     }
-    return list(output, cluster);
+    return list_resources(output, cluster);
 }
 
 }  // namespace
 }  // namespace systole::cli
 
 int main(int argc, char** argv) {
+    systole::cli::use_live_cluster();
     return systole::cli::command_main(systole::cli::spec(), argc, argv, systole::cli::run);
 }

@@ -1,5 +1,7 @@
 // crm_simulate — shows what the cluster would do about a CIB, and what would come of it.
 // Source: crm_simulate(8); recorded output of Pacemaker 3.0.
+#include <span>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -175,8 +177,11 @@ bool Simulation::read_input() {
             "Schema validation of configuration is disabled (support for validate-with set to \"none\" is deprecated "
             "and will be removed in a future release)");
     }
-    auto newest = upgraded(*cib);
-    if (!newest) return refuse(newest.error());
+    auto newest = upgraded_if_valid(*cib, output_);
+    if (!newest) {
+        input_error_ = newest.error().code;
+        return false;
+    }
     cib_ = *newest;
     return true;
 }
@@ -407,7 +412,7 @@ ExitCode Simulation::run() {
         output_.fail(cluster.error().what);
         return ExitCode::kConfig;
     }
-    if (output_.config().verbosity > 0) log_problems(output_, **cluster);
+    log_problems(output_, **cluster);
     show_before(**cluster);
 
     SimulatedCib simulated(cib_, real_now_.wall());
@@ -415,6 +420,8 @@ ExitCode Simulation::run() {
         change(simulated, **cluster);
         cib_ = simulated.build();
         if (!set_time(*cib_)) return ExitCode::kUsage;
+        // What is wrong with the configuration is said once for each reading of it.
+        if (const auto changed = model::read_cluster(cib_, now_)) log_problems(output_, **changed);
     } else if (const auto quorum = arguments_.value("quorum"); quorum) {
         simulated.set_quorum(*quorum);
         cib_ = simulated.build();
@@ -437,6 +444,12 @@ ExitCode Simulation::run() {
         output_.fail(plan.error().what);
         return ExitCode::kConfig;
     }
+    // What reading found was said when it was read. What planning adds are mostly repetitions; warnings are for who
+    // asks.
+    std::vector<model::Problem> warnings;
+    std::ranges::copy_if(plan->problems, std::back_inserter(warnings),
+                         [](const model::Problem& problem) { return problem.kind == model::Problem::Kind::kWarning; });
+    log_problems(output_, warnings);
     show_plan_details(*plan);
     if (const auto path = arguments_.value("save-graph")) {
         if (!write_file(*path, xml::write(*plan->graph, {.pretty = true}), output_)) return ExitCode::kCannotCreate;
@@ -464,6 +477,7 @@ ExitCode Simulation::run() {
         if (!set_time(*result)) return ExitCode::kUsage;
         auto revised = model::read_cluster(result, now_);
         if (revised) {
+            log_problems(output_, **revised);
             output_.blank_line();
             show_status(**revised, "Revised Cluster Status", false);
         }

@@ -166,22 +166,23 @@ ExitCode show_nodes(const Arguments& arguments, Output& output) {
         for (const xml::NodePtr& node : nodes->children())
             if (node->is("node") && node->get("type", "member") != "remote")
                 show("cluster", node->get("uname"), node->id());
-    const auto walk = [&](const auto& self, const xml::Node& element) -> void {
+    const auto walk = [&](const auto& self, const xml::Node& element, bool guests) -> void {
         for (const xml::NodePtr& child : element.children()) {
             if (child->is("primitive")) {
-                if (wanted->remote && child->get("provider") == "pacemaker" && child->get("type") == "remote")
-                    show("remote", child->id(), child->id());
+                const bool remote = child->get("provider") == "pacemaker" && child->get("type") == "remote";
+                if (!guests && remote) show("remote", child->id(), child->id());
                 for (const xml::NodePtr& meta : child->children()) {
-                    if (!wanted->guest || !meta->is("meta_attributes")) continue;
+                    if (!guests || !meta->is("meta_attributes")) continue;
                     for (const xml::NodePtr& pair : meta->children())
                         if (pair->get("name") == "remote-node") show("guest", pair->get("value"), pair->get("value"));
                 }
             }
-            self(self, *child);
+            self(self, *child, guests);
         }
     };
-    if (configuration != nullptr)
-        if (const xml::Node* resources = configuration->child("resources")) walk(walk, *resources);
+    const xml::Node* resources = configuration == nullptr ? nullptr : configuration->child("resources");
+    if (resources != nullptr && wanted->guest) walk(walk, *resources, true);
+    if (resources != nullptr && wanted->remote) walk(walk, *resources, false);
     output.add(std::move(list));
     if (found == 0) output.line("No nodes configured");
     return ExitCode::kOk;

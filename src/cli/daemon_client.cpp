@@ -117,6 +117,13 @@ Result<xml::NodePtr> DaemonClient::next_reply(std::string_view task, Duration ti
     }
 }
 
+Result<xml::NodePtr> DaemonClient::next_message(Duration timeout) {
+    auto event = connection_.next_event(timeout);
+    if (!event) return tl::unexpected(std::move(event.error()));
+    if (!*event) return systole::fail(Errc::kStale, "no answer in time");
+    return **event;
+}
+
 Result<xml::NodePtr> ask_attributes(const xml::Node& request, Duration timeout) {
     auto connection = runtime::IpcClient::connect(wire::service_name(wire::Service::kAttributes));
     if (!connection) return tl::unexpected(std::move(connection.error()));

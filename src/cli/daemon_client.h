@@ -46,6 +46,9 @@ public:
     /// The next reply of `task` that comes as an event (for requests answered more than once).
     Result<xml::NodePtr> next_reply(std::string_view task, Duration timeout);
 
+    /// The next message of the daemon, whatever it is an answer to. Errors: as ask_message().
+    Result<xml::NodePtr> next_message(Duration timeout);
+
     [[nodiscard]] const std::string& uuid() const { return uuid_; }
 
 private:

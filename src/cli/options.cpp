@@ -167,6 +167,8 @@ Result<Arguments> read_arguments(const CommandSpec& spec, const std::vector<std:
                 value = words[++i];
             }
         }
+        if (value && !option->choices.empty() && std::ranges::find(option->choices, *value) == option->choices.end())
+            return systole::fail(Errc::kInvalid, fmt::format("Error parsing option {}", name));
         if (option->long_name == "verbose") ++result.verbosity;
         result.given.push_back({std::string(option->long_name), std::move(value)});
     }

@@ -19,8 +19,9 @@ struct Option {
     char short_name = 0;  ///< 0: none
     std::string_view long_name;
     Value value = Value::kNone;
-    std::string_view value_name;  ///< in help; may be empty although a value is taken
-    std::string_view help;        ///< lines after the first are indented; empty: not shown
+    std::string_view value_name;              ///< in help; may be empty although a value is taken
+    std::string_view help;                    ///< lines after the first are indented; empty: not shown
+    std::vector<std::string_view> choices{};  ///< what the value may be; empty: anything
 };
 
 struct OptionGroup {
@@ -59,7 +60,8 @@ struct Arguments {
     [[nodiscard]] std::vector<std::string> values(std::string_view long_name) const;
 };
 
-/// `argv` without the program's name. Errors: kInvalid, "Unknown option --foo", "Missing argument for -r".
+/// `argv` without the program's name. Errors: kInvalid, "Unknown option --foo", "Missing argument for -r", "Error
+/// parsing option --foo" for a value that is none of its choices.
 Result<Arguments> read_arguments(const CommandSpec& spec, const std::vector<std::string>& argv);
 
 /// `topic`: "" for --help, "all" or a group's name. Empty if there is no such topic.

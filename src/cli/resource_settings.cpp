@@ -116,6 +116,19 @@ Target choose(Output& output, const Cluster& cluster, const Resource& named, con
     return target;
 }
 
+// Replaces the resource's element by a changed copy.
+template <class Change>
+Result<CibReply> with_element(CibAccess& access, const Cluster& cluster, const Resource& resource, Change change) {
+    const xml::Node* element = element_of(cluster, resource);
+    if (element == nullptr) return systole::fail(Errc::kNotFound, "the resource is not in the configuration");
+    xml::Builder changed(*element);
+    change(changed);
+    return access.call({.op = cib::Op::kReplace,
+                        .section = "resources",
+                        .input = std::move(changed).build(),
+                        .options = cib::option::kSyncCall});
+}
+
 // A change that reaches the element wherever it stands.
 CibCall modify(xml::Builder&& element) {
     return {.op = cib::Op::kModify,
@@ -158,9 +171,10 @@ ExitCode get_setting(Output& output, Cluster& cluster, Resource& resource, const
 ExitCode set_setting(Output& output, CibAccess& access, const Cluster& cluster, const Resource& resource,
                      const SettingRequest& request) {
     if (request.kind == Kind::kElement) {
-        xml::Builder element(resource.xml->name());
-        element.set("id", resource.xml_id()).set(request.name, request.value);
-        const ExitCode code = finish(output, access.call(modify(std::move(element))));
+        // The whole element is put in place of the old one, even where that changes nothing: so does the reference.
+        const auto changed = with_element(access, cluster, resource,
+                                          [&](xml::Builder& element) { element.set(request.name, request.value); });
+        const ExitCode code = finish(output, changed);
         if (code == ExitCode::kOk)
             output.line(fmt::format("Set attribute: name={} value={}", request.name, request.value));
         return code;
@@ -223,14 +237,8 @@ ExitCode set_setting(Output& output, CibAccess& access, const Cluster& cluster, 
 ExitCode delete_setting(Output& output, CibAccess& access, const Cluster& cluster, const Resource& resource,
                         const SettingRequest& request) {
     if (request.kind == Kind::kElement) {
-        const xml::Node* element = element_of(cluster, resource);
-        if (element == nullptr) return ExitCode::kNoSuchObject;
-        xml::Builder without(*element);
-        without.unset(request.name);
-        const ExitCode code = finish(output, access.call({.op = cib::Op::kReplace,
-                                                          .section = "resources",
-                                                          .input = std::move(without).build(),
-                                                          .options = cib::option::kSyncCall}));
+        const ExitCode code = finish(output, with_element(access, cluster, resource,
+                                                          [&](xml::Builder& element) { element.unset(request.name); }));
         if (code == ExitCode::kOk) output.line(fmt::format("Deleted attribute: {}", request.name));
         return code;
     }

@@ -9,13 +9,11 @@
 #include "cli/status_view.h"
 
 namespace systole::cli {
-namespace {
 
 using model::Cluster;
 using model::Node;
 using model::Resource;
 
-// Below 0 red, 0 yellow, above green; 1 where health doesn't matter.
 int health_of(const Cluster& cluster, const Node& node) {
     const model::Options& options = cluster.options;
     if (options.health_strategy == model::HealthStrategy::kNone) return 1;
@@ -34,6 +32,8 @@ int health_of(const Cluster& cluster, const Node& node) {
     }
     return least;
 }
+
+namespace {
 
 const char* kind_text(const Node& node) {
     if (node.is_guest()) return "GuestNode";
@@ -517,14 +517,17 @@ std::string_view origin_of(std::string_view problem) {
         Origin{"Preventing ", "unpack_rsc_op"},
         Origin{"Blind faith", "unpack_config"},
         Origin{"Resource start-up disabled", "unpack_resources"},
+        Origin{"Unknown action '", "invert_action"},
     };
     const auto* origin =
         std::ranges::find_if(kOrigins, [problem](const Origin& o) { return problem.starts_with(o.beginning); });
     return origin == kOrigins.end() ? std::string_view("read_cluster") : origin->name;
 }
 
-void log_problems(Output& output, const Cluster& cluster) {
-    for (const model::Problem& problem : cluster.problems) {
+void log_problems(Output& output, const Cluster& cluster) { log_problems(output, cluster.problems); }
+
+void log_problems(Output& output, std::span<const model::Problem> problems) {
+    for (const model::Problem& problem : problems) {
         const bool error =
             problem.kind == model::Problem::Kind::kConfigError || problem.kind == model::Problem::Kind::kError;
         output.log(error ? Severity::kError : Severity::kWarning, origin_of(problem.text), problem.text);

@@ -71,4 +71,35 @@ tl::expected<xml::NodePtr, SourceError> upgraded(xml::NodePtr cib) {
     return result.cib ? result.cib : cib;
 }
 
+tl::expected<xml::NodePtr, SourceError> upgraded_if_valid(xml::NodePtr cib, Output& output) {
+    const CibLog log = log_to(output);
+    const auto schemas = open_schemas([&](const cib::SchemaNote& note) {
+        using Level = cib::SchemaNote::Level;
+        switch (note.level) {
+            case Level::kError: return log(Severity::kError, note.origin, note.text);
+            case Level::kWarning: return log(Severity::kWarning, note.origin, note.text);
+            case Level::kInfo: return log(Severity::kInfo, note.origin, note.text);
+            case Level::kDebug: return log(Severity::kDebug, note.origin, note.text);
+            case Level::kViolation: break;
+        }
+        // In the form that the parser's library gives them, which is what users look for.
+        const auto colon = note.text.find(": ");
+        output.error(colon == std::string::npos ? note.text
+                                                : fmt::format("{}: Relax-NG validity error : {}",
+                                                              note.text.substr(0, colon), note.text.substr(colon + 2)));
+    });
+    if (schemas->names().empty()) return cib;  // none installed: the CIB is read as it is
+    const std::string claimed(cib->get("validate-with"));
+    if (claimed == "none") return cib;
+    const SourceError invalid{ExitCode::kConfig, "the configuration is not valid"};
+    if (!schemas->knows(claimed)) return tl::unexpected(invalid);
+    auto result = schemas->upgrade(cib);
+    if (result.upgraded || result.refusal == cib::Schemas::Refusal::kUnchanged) return result.cib;
+    output.error(
+        fmt::format("Cannot upgrade configuration (claiming {} schema) to at least {} because it does not validate "
+                    "with any schema from {} to the latest",
+                    claimed, schemas->newest(), claimed));
+    return tl::unexpected(invalid);
+}
+
 }  // namespace systole::cli

@@ -35,6 +35,8 @@ struct SourceError {
     std::string what;
 };
 
+class Output;
+
 class StatusSource {
 public:
     enum class Event : std::uint8_t { kChanged, kFencing, kDisconnected, kTimeout };
@@ -67,5 +69,8 @@ void set_live_source(LiveSourceFactory factory);
 tl::expected<std::unique_ptr<StatusSource>, SourceError> open_source();
 /// The CIB in the newest schema that it can be brought to, as the model wants it; as it is if no schemas are there.
 tl::expected<xml::NodePtr, SourceError> upgraded(xml::NodePtr cib);
+/// The same for who takes nothing but a valid configuration, and tells on the output what schemas object to.
+/// Errors: kConfig, if the CIB names no known schema or no schema accepts it; what was to say about it has been said.
+tl::expected<xml::NodePtr, SourceError> upgraded_if_valid(xml::NodePtr cib, Output& output);
 
 }  // namespace systole::cli

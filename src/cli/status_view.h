@@ -6,6 +6,7 @@
 // Source: crm_mon(8); protocol sheet tools.md, section 4; recorded output of Pacemaker 3.0.2.
 #include <cstdint>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -103,6 +104,7 @@ xml::NodePtr resource_xml(const Show& show, const model::Resource& resource);
 
 /// What was wrong with configuration and history, as log lines.
 void log_problems(Output& output, const model::Cluster& cluster);
+void log_problems(Output& output, std::span<const model::Problem> problems);
 /// Which part of the reference says that, as its log lines begin with it; the model's name for others.
 std::string_view origin_of(std::string_view problem);
 
@@ -117,6 +119,9 @@ std::string primitive_text(const model::Cluster& cluster, const model::Resource&
                            const model::Node* node, const Show& show);
 /// "ocf:heartbeat:pgsql".
 std::string agent_text(const model::Resource& resource);
+
+/// Below 0 red, 0 yellow, above green; 1 where health doesn't matter.
+int health_of(const model::Cluster& cluster, const model::Node& node);
 
 /// Resource instances that are configured, and of these those that may not run, or are blocked after a failure.
 struct InstanceCounts {

@@ -102,10 +102,28 @@ void Controller::State::cib_call(xml::NodePtr request, std::optional<CibWait> wa
     out.emplace_back(CibCall{token, std::move(request), {}});
 }
 
-void Controller::State::perform(Resources::Step step) {
-    std::ranges::move(step.effects, std::back_inserter(out));
+void Controller::State::perform(Resources::Step step) { perform(std::string(), std::move(step)); }
+
+void Controller::State::perform(const std::string& owner, Resources::Step step) {
+    for (ControllerEffect& effect : step.effects) {
+        if (auto* metadata = std::get_if<FetchMetadata>(&effect); metadata != nullptr) {
+            metadata_owners.emplace(++metadata_tokens, std::pair(owner, metadata->token));
+            metadata->token = metadata_tokens;
+        } else if (auto* call = std::get_if<CibCall>(&effect); call != nullptr && call->token != 0) {
+            cib_owners.emplace(++resource_tokens, std::pair(owner, call->token));
+            call->token = resource_tokens;
+        } else if (auto* request = std::get_if<ToExecutor>(&effect); request != nullptr && !owner.empty()) {
+            perform(connections.send(now, owner, request->request, request->message));
+            continue;
+        }
+        out.push_back(std::move(effect));
+    }
     for (const DirectAck& ack : step.acks) route(ack);
-    if (step.imported && importing) {
+    for (const ConnectionOrder& order : step.orders) perform(connections.order(now, order));
+    if (!step.imported) return;
+    if (!owner.empty()) {
+        remote_imported(owner);
+    } else if (importing) {
         importing = false;
         confirm_join();
     }
@@ -195,6 +213,7 @@ ControllerEffects Controller::on_cib_changed(const Now& now, const cib::Changed&
     s.cib = change.after;
     if (change.patchset) {
         s.read_own_deletions(*change.patchset);
+        if (!s.awaited_bans.empty()) s.release_banned();
         if (s.holds_office()) s.read_patchset(*change.patchset);
     }
     return s.finish();
@@ -204,7 +223,11 @@ ControllerEffects Controller::on_cib_reply(const Now& now, std::uint64_t token, 
     State& s = *state_;
     s.now = now;
     if (token >= Resources::kTokenBase) {
-        s.perform(s.resources.on_cib_reply(now, token, reply.get()));
+        const auto owner = s.cib_owners.extract(token);
+        if (owner.empty()) return s.finish();
+        const auto [node, own_token] = owner.mapped();
+        if (Resources* there = s.resources_of(node); there != nullptr)
+            s.perform(node, there->on_cib_reply(now, own_token, reply.get()));
         return s.finish();
     }
     const auto found = s.cib_waits.find(token);
@@ -307,6 +330,8 @@ ControllerEffects Controller::on_timer(const Now& now, const std::string& name) 
     constexpr std::string_view kRun = "run/";
     if (timer.starts_with(kRun)) {
         s.perform(s.runner.on_timer(now.mono, timer.substr(kRun.size())));
+    } else if (timer.starts_with(kConnectionTimers)) {
+        s.perform(s.connections.on_timer(now, timer));
     } else if (timer == "dc-deadtime") {
         if (auto* pending = std::get_if<Pending>(&s.phase); pending != nullptr) {
             pending->deadtime_over = true;
@@ -376,7 +401,12 @@ ControllerEffects Controller::on_executor_event(const Now& now, const ExecutorEv
 ControllerEffects Controller::on_metadata(const Now& now, const MetadataReady& metadata) {
     State& s = *state_;
     s.now = now;
-    s.perform(s.resources.on_metadata(now, metadata));
+    const auto owner = s.metadata_owners.extract(metadata.token);
+    if (owner.empty()) return s.finish();
+    const auto [node, own_token] = owner.mapped();
+    MetadataReady own = metadata;
+    own.token = own_token;
+    if (Resources* there = s.resources_of(node); there != nullptr) s.perform(node, there->on_metadata(now, own));
     return s.finish();
 }
 
@@ -436,6 +466,29 @@ ControllerEffects Controller::on_shutdown(const Now& now) {
     return s.finish();
 }
 
+ControllerEffects Controller::on_remote_connected(const Now& now, const RemoteConnected& input) {
+    State& s = *state_;
+    s.now = now;
+    s.perform(s.connections.on_connected(now, input));
+    return s.finish();
+}
+
+ControllerEffects Controller::on_remote_message(const Now& now, const RemoteMessage& input) {
+    State& s = *state_;
+    s.now = now;
+    s.perform(s.connections.on_message(now, input));
+    return s.finish();
+}
+
+ControllerEffects Controller::on_remote_lost(const Now& now, const RemoteLost& input) {
+    State& s = *state_;
+    s.now = now;
+    s.perform(s.connections.on_lost(now, input));
+    return s.finish();
+}
+
+std::vector<std::string> Controller::connected_remotes() const { return state_->connections.up(); }
+
 std::string Controller::state() const { return state_->state_name(); }
 std::string Controller::dc() const { return state_->dc_name(); }
 
@@ -444,6 +497,11 @@ std::vector<std::string> Controller::check_state() const {
     std::vector<std::string> broken = s.peers.check_state();
     std::ranges::move(s.resources.check_state(), std::back_inserter(broken));
     std::ranges::move(s.runner.check_state(), std::back_inserter(broken));
+    std::ranges::move(s.connections.check_state(), std::back_inserter(broken));
+    for (const auto& [node, there] : s.remote_resources) {
+        std::ranges::move(there.check_state(), std::back_inserter(broken));
+        if (!s.connections.is_up(node)) broken.push_back("resources on " + node + " are kept without a connection");
+    }
     const Office* office = s.office();
     if (!s.holds_office() && s.runner.running()) broken.emplace_back("a transition runs although this node is not DC");
     if (office != nullptr && !office->settled && s.runner.running())

@@ -50,6 +50,11 @@ public:
     [[nodiscard]] ControllerEffects on_executor_down(const Now& now);
     [[nodiscard]] ControllerEffects on_executor_reply(const Now& now, const ExecutorReply& reply);
     [[nodiscard]] ControllerEffects on_executor_event(const Now& now, const ExecutorEvent& event);
+    [[nodiscard]] ControllerEffects on_remote_connected(const Now& now, const RemoteConnected& input);
+    [[nodiscard]] ControllerEffects on_remote_message(const Now& now, const RemoteMessage& input);
+    [[nodiscard]] ControllerEffects on_remote_lost(const Now& now, const RemoteLost& input);
+    /// A remote node whose connection we host wants its resources moved away.
+    [[nodiscard]] ControllerEffects on_remote_shutdown(const Now& now, const std::string& node);
     [[nodiscard]] ControllerEffects on_metadata(const Now& now, const MetadataReady& metadata);
     [[nodiscard]] ControllerEffects on_plan(const Now& now, const PlanReady& plan);
     [[nodiscard]] ControllerEffects on_load(const Now& now, const LoadSampled& load);
@@ -59,6 +64,8 @@ public:
 
     [[nodiscard]] std::string state() const;
     [[nodiscard]] std::string dc() const;
+    /// Remote and guest nodes whose connection this node hosts.
+    [[nodiscard]] std::vector<std::string> connected_remotes() const;
     [[nodiscard]] std::vector<std::string> check_state() const;
 
 private:

@@ -52,9 +52,12 @@ void Controller::State::write_node_states(const std::set<NodeId>& nodes, std::st
     for (const NodeId id : nodes) {
         const membership::Peer* peer = peers.find(id);
         if (peer == nullptr || peer->name.empty()) continue;
-        // A node that came and went without ever joining leaves no trace: there is nothing to fence it for.
+        // A node that came and went without ever joining leaves no trace of ours: we don't know what it was before.
+        // Said to be down it would count as cleanly so, and what it may still run would be started elsewhere; unseen,
+        // it is fenced if the configuration knows it. (That it has attributes was said by whoever saw it.)
+        const xml::Node* recorded = known == nullptr ? nullptr : known->child("node_state", std::to_string(id.value));
         if (!peer->active() && peer->expected == membership::Expected::kUnknown &&
-            (known == nullptr || known->child("node_state", std::to_string(id.value)) == nullptr))
+            (recorded == nullptr || !recorded->has("in_ccm")))
             continue;
         xml::Builder state("node_state");
         state.set("id", id.value).set("uname", peer->name);
@@ -215,6 +218,8 @@ void Controller::State::perform(const transition::Effects& effects) {
     for (const transition::Effect& effect : effects) {
         if (const auto* e = std::get_if<transition::Execute>(&effect)) {
             execute(e->action, e->key);
+        } else if (const auto* p = std::get_if<transition::Happened>(&effect)) {
+            on_pseudo_event(p->action);
         } else if (const auto* t = std::get_if<transition::TimedOut>(&effect)) {
             record_timeout(t->action, t->key);
         } else if (const auto* a = std::get_if<transition::ArmTimer>(&effect)) {
@@ -271,7 +276,7 @@ void Controller::State::execute_cluster_action(const transition::Action& action,
         clear.set("t", "attrd").set("src", "crmd").set("task", "clear-failure");
         clear.set("attr_host", action.node)
             .set("attr_resource", action.resource)
-            .set("attr_is_remote", peers.remotes().contains(action.node) ? "1" : "0");
+            .set("attr_is_remote", is_remote(action.node) ? "1" : "0");
         if (!operation.empty()) clear.set("attr_clear_operation", operation).set("attr_clear_interval", interval);
         out.emplace_back(AttributeCall{std::move(clear).build()});
         std::string xpath =
@@ -294,7 +299,8 @@ void Controller::State::record_timeout(const transition::Action& action, const t
         action.resource);
     const membership::Peer* peer = peers.find(action.node);
     const xml::Node* primitive = action.xml->child("primitive");
-    if (peer == nullptr || primitive == nullptr) {
+    const bool remote = is_remote(action.node);
+    if ((peer == nullptr && !remote) || primitive == nullptr) {
         perform(runner.on_done(now.mono, action.id, false));
         return;
     }
@@ -317,10 +323,10 @@ void Controller::State::record_timeout(const transition::Action& action, const t
         for (const xml::Attribute& attribute : attributes->attributes())
             result.parameters.emplace(attribute.name.view(), attribute.value.view());
     }
-    const wire::NodeRef node{peer->id, peer->name};
+    const wire::NodeRef node = remote ? wire::NodeRef{NodeId{}, action.node} : wire::NodeRef{peer->id, peer->name};
     cib_call(cib::make_request(
         cib::Op::kModify, "status",
-        history_update(node, false, identity, history_records(identity, result, node.name, nullptr, "te_rsc_command"),
+        history_update(node, remote, identity, history_records(identity, result, node.name, nullptr, "te_rsc_command"),
                        "te_rsc_command"),
         cib::option::kCanCreate));
 }
@@ -392,6 +398,7 @@ void Controller::State::update_limits() {
         }
         limits.jobs[peer.name] = std::max(jobs, 1U);
     }
+    limits.remote_jobs = configured > 0 ? static_cast<unsigned>(configured) : 2 * std::max(config.cpu_count, 1U);
     const auto count = static_cast<unsigned>(peers.active().size());
     if (worst >= 0x1000) {
         limits.batch = std::max(count / 4, 1U);

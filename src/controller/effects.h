@@ -29,6 +29,17 @@ struct FenceCall {
     fencing::FenceRequest request;
 };
 
+/// A message of a remote node's clients (lrmd_ipc_proxy), which arrived over the connection that this node hosts.
+struct ProxyMessage {
+    std::string node;
+    bool guest{};
+    xml::NodePtr message;
+};
+/// The connection is over: the sessions of that node's clients are too.
+struct ProxyClosed {
+    std::string node;
+};
+
 /// All parts forget that node.
 struct ForgetNode {
     NodeId id;
@@ -43,8 +54,9 @@ struct StopParts {
 
 using ControllerEffect =
     std::variant<wire::Multicast, wire::Respond, wire::SendEvent, wire::Evict, wire::ArmTimer, wire::CancelTimer,
-                 wire::Log, OpenService, JoinGroup, LeaveGroup, ToExecutor, RunScheduler, FetchMetadata, Panic, Exit,
-                 CibCall, AttributeCall, FenceCall, ForgetNode, StopParts>;
+                 wire::Log, OpenService, JoinGroup, LeaveGroup, ToExecutor, RunScheduler, FetchMetadata, ConnectRemote,
+                 DisconnectRemote, ToRemote, Panic, Exit, CibCall, AttributeCall, FenceCall, ProxyMessage, ProxyClosed,
+                 ForgetNode, StopParts>;
 using ControllerEffects = std::vector<ControllerEffect>;  ///< to be performed in this order
 
 }  // namespace systole::controller

@@ -209,7 +209,10 @@ void Controller::State::on_record(const xml::Node& record, std::string_view reso
     // Replayed history was judged when it was new.
     const bool replay = record.get("crm-debug-origin") == "build_active_RAs";
     const transition::Runner::Answer answer = runner.on_result(now.mono, magic->key, node, magic->status, magic->rc);
-    if (failed && !replay && answer.match != transition::Match::kRepeated)
+    // A refusal to begin, and what could not be begun for want of a connection, is no failure of the resource.
+    const bool refused = record.get("crm-debug-origin") == "controld_ack_event_directly" &&
+                         (magic->status == ExecStatus::kInvalid || magic->status == ExecStatus::kNotConnected);
+    if (failed && !replay && !refused && answer.match != transition::Match::kRepeated)
         count_failure(record, resource, node, magic->key, ignored);
     perform(answer.effects);
     using transition::Match;
@@ -265,7 +268,7 @@ void Controller::State::count_failure(const xml::Node& record, std::string_view 
         if (graph != nullptr && parse_score(graph->failed_stop_offset) == Score::infinity()) value = "INFINITY";
     }
     if (!count) return;
-    const bool remote = peers.remotes().contains(node);
+    const bool remote = is_remote(node);
     const auto add = [&](std::string_view name, std::string_view text) {
         const membership::Peer* peer = peers.find(node);
         xml::Builder update("update_attr");

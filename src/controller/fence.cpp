@@ -57,7 +57,7 @@ void Controller::State::on_fenced(const fencing::LocalReply& reply) {
         xml::Builder update("update_attr");
         update.set("t", "attrd").set("src", "crmd").set("task", "update").set("attr_name", "#node-unfenced");
         update.set("attr_value", static_cast<long long>(now.wall.seconds)).set("attr_host", fencing.target);
-        update.set("attr_is_remote", peers.remotes().contains(fencing.target) ? "1" : "0").set("attr_is_private", "0");
+        update.set("attr_is_remote", is_remote(fencing.target) ? "1" : "0").set("attr_is_private", "0");
         out.emplace_back(AttributeCall{std::move(update).build()});
         fencing_recorded(reply.token);
         return;
@@ -94,7 +94,7 @@ void Controller::State::write_fenced(const std::string& target, std::optional<st
         vanished.erase(peer->id);
         if (office() != nullptr) office()->missing.erase(peer->id);
     }
-    const bool remote = peers.remotes().contains(target);
+    const bool remote = is_remote(target);
     const auto erase = [&](std::string_view what) {
         cib_call(cib::make_request(cib::Op::kDelete, fmt::format("//node_state[@uname='{}']/{}", target, what), {},
                                    cib::option::kXPath));
@@ -117,13 +117,15 @@ void Controller::State::write_fenced(const std::string& target, std::optional<st
     }
     state.set("uname", target);
     if (remote) {
-        state.set("remote_node", "true").set("node_fenced", static_cast<long long>(now.wall.seconds));
+        state.set("remote_node", "true").set("in_ccm", "false");
+        state.set("node_fenced", static_cast<long long>(now.wall.seconds));
     } else if (times_as_epoch()) {
         state.set("in_ccm", 0).set("crmd", 0);
     } else {
         state.set("in_ccm", "false").set("crmd", "offline");
     }
-    state.set("crm-debug-origin", "send_stonith_update").set("join", "down").set("expected", "down");
+    state.set("crm-debug-origin", "send_stonith_update");
+    if (!remote) state.set("join", "down").set("expected", "down");
     std::optional<CibWait> wait = CibWait{CibReason::kPlanInput, {}, {}};
     if (token) wait = CibWait{CibReason::kFenced, {}, *token};
     cib_call(cib::make_request(cib::Op::kModify, "status", std::move(state).build(), cib::option::kCanCreate), wait);
@@ -149,6 +151,11 @@ void Controller::State::on_fence_notice(const fencing::FenceNotice& notice) {
                                                 notice.delegate, notice.origin));
         out.emplace_back(Panic{fmt::format("fenced by {} for {}", notice.delegate, notice.origin)});
         return;
+    }
+    // A remote node that is proven off answers no more, whatever its connection looks like.
+    if (is_remote(notice.target)) {
+        peers.set_remote(notice.target, false, {});
+        perform(connections.fail(now, notice.target, "it was fenced"));
     }
     for (const auto& [token, fencing] : fencings) {
         if (same_ignoring_case(fencing.target, notice.target)) return;  // ours: its reply says the same

@@ -280,6 +280,8 @@ void Controller::State::stop(ExitCode code, std::string why) {
                               "sync", "counts", "plan", "recheck", "missing", "escalation"})
         disarm(timer);
     perform(runner.reset());
+    perform(connections.close_all());
+    remote_resources.clear();
     if (joined_group) {
         // A farewell says that nothing runs here any more: nobody has to be fenced for our leaving.
         if (ever_joined && resources.active().empty() && resources.running() == 0) {

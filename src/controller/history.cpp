@@ -67,6 +67,12 @@ Result<AgentTraits> read_traits(std::string_view metadata) {
     return traits;
 }
 
+const AgentTraits& connection_traits() {
+    static const AgentTraits kTraits{
+        .reload = AgentTraits::Reload::kAgent, .restart_parameters = {"server", "port"}, .private_parameters = {}};
+    return kTraits;
+}
+
 bool is_unexpected(const OperationResult& result) {
     switch (result.status) {
         case ExecStatus::kPending:

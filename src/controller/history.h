@@ -39,6 +39,14 @@ struct ResourceIdentity {
     std::string container;  ///< bundles
 };
 
+/// A connection to a remote or guest node: the controller itself carries its operations out.
+inline bool is_connection(const ResourceIdentity& resource) {
+    return resource.agent_class == "ocf" && resource.provider == "pacemaker" && resource.type == "remote";
+}
+/// What the agent ocf:pacemaker:remote says of itself: only reconnect_interval can be changed by a reload.
+/// Source: the metadata of that agent, which the project ships.
+const AgentTraits& connection_traits();
+
 struct OperationResult {
     std::string action;
     std::int64_t interval_ms = 0;

@@ -18,12 +18,6 @@ std::uint32_t join_id_of(const xml::Node& message) {
     return static_cast<std::uint32_t>(parse_integer(message.get("join_id")).value_or(0));
 }
 
-const xml::Node* lrm_in(const xml::Node* cib, const std::string& node_id) {
-    const xml::Node* status = cib == nullptr ? nullptr : cib->child("status");
-    const xml::Node* state = status == nullptr ? nullptr : status->child("node_state", node_id);
-    return state == nullptr ? nullptr : state->child("lrm");
-}
-
 /// Every resource with every record of it, but for what only says who wrote the record.
 std::set<std::string> records_in(const xml::Node* lrm) {
     std::set<std::string> records;
@@ -39,6 +33,12 @@ std::set<std::string> records_in(const xml::Node* lrm) {
     return records;
 }
 }  // namespace
+
+const xml::Node* lrm_in(const xml::Node* cib, std::string_view node_id) {
+    const xml::Node* status = cib == nullptr ? nullptr : cib->child("status");
+    const xml::Node* state = status == nullptr ? nullptr : status->child("node_state", node_id);
+    return state == nullptr ? nullptr : state->child("lrm");
+}
 
 // ---- The DC's side --------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@
 #include "cib/manager.h"
 #include "controller/controller.h"
 #include "fencing/fencer.h"
+#include "remote/proxy_cluster.h"
 #include "wire/message.h"
 
 namespace systole::controller {
@@ -23,6 +24,10 @@ constexpr std::string_view kControllerClient = "crmd";
 constexpr std::string_view kAttributesClient = "attrd";
 /// Metadata is fetched for the fencer and for the controller: tokens of the fencer have this bit.
 constexpr std::uint32_t kFencerToken = 0x8000'0000U;
+
+/// Messages for the clients of remote nodes are numbered from here: nobody waits for their receipts, whose numbers
+/// must not be those of requests.
+constexpr std::uint32_t kFirstForwarded = 0x4000'0000U;
 
 template <class... F>
 struct Overloaded : F... {
@@ -69,9 +74,9 @@ struct Node::Parts {
         take(fencer.on_agent_done(now, input.token, input.status, input.exit_code, input.output, input.error));
     }
     void dispatch(const MetadataReady& input);
-    void dispatch(const RemoteConnected&) {}
-    void dispatch(const RemoteMessage&) {}
-    void dispatch(const RemoteLost&) {}
+    void dispatch(const RemoteConnected& input) { take(controller.on_remote_connected(now, input)); }
+    void dispatch(const RemoteMessage& input) { take(controller.on_remote_message(now, input)); }
+    void dispatch(const RemoteLost& input) { take(controller.on_remote_lost(now, input)); }
     void dispatch(const LoadSampled& input) { take(controller.on_load(now, input)); }
     void dispatch(const ShutdownRequested&) { take(controller.on_shutdown(now)); }
     void dispatch(const EngineLost& input) { exit(ExitCode::kDisconnected, input.why); }
@@ -80,6 +85,17 @@ struct Node::Parts {
     void take(attributes::Effects effects);
     void take(fencing::Effects effects);
     void take(ControllerEffects effects);
+    void take(remote::ProxyEffects effects);
+
+    // Effects that leave the node as they are; answers to clients on remote nodes go by way of the proxy.
+    template <class E>
+    void emit(E effect) {
+        out.emplace_back(std::move(effect));
+    }
+    void emit(OpenService effect);
+    void emit(wire::Respond effect);
+    void emit(wire::SendEvent effect);
+    void emit(wire::Evict effect);
 
     void cib_changed(const cib::Changed& change);
     void cib_replied(const cib::LocalReply& reply);
@@ -91,12 +107,15 @@ struct Node::Parts {
     attributes::Manager attributes;
     fencing::Fencer fencer;
     Controller controller;
+    remote::ClusterProxy proxy;
 
     Now now{};
     Effects out;
     std::deque<std::function<void()>> work;  ///< messages between the parts, first come first served
     std::map<wire::ClientId, wire::Client> clients;
     std::set<wire::Group> joined;
+    std::set<wire::Service> open;               ///< that accept clients
+    std::uint32_t forwarded = kFirstForwarded;  ///< numbers of messages to remote daemons' clients
     bool loaded{}, exited{};
     std::optional<std::pair<ExitCode, std::string>> stopping;
 };
@@ -187,18 +206,18 @@ void Node::Parts::dispatch(const wire::GroupChange& input) {
             take(cib.on_group_change(now, input));
             if (!first) break;
             for (const auto service : {wire::Service::kCibRo, wire::Service::kCibRw, wire::Service::kCibShm})
-                out.emplace_back(OpenService{service});
+                emit(OpenService{service});
             out.emplace_back(JoinGroup{wire::Group::kFencing});
             out.emplace_back(JoinGroup{wire::Group::kAttributes});
             take(fencer.on_cib_change(now, cib.cib()));
             take(controller.on_cib_ready(now, cib.cib()));
             break;
         case wire::Group::kFencing:
-            if (first) out.emplace_back(OpenService{wire::Service::kFencer});
+            if (first) emit(OpenService{wire::Service::kFencer});
             take(fencer.on_group_change(now, input));
             break;
         case wire::Group::kAttributes:
-            if (first) out.emplace_back(OpenService{wire::Service::kAttributes});
+            if (first) emit(OpenService{wire::Service::kAttributes});
             take(attributes.on_group_change(now, input));
             break;
         case wire::Group::kController: take(controller.on_group_change(now, input)); break;
@@ -254,7 +273,7 @@ void Node::Parts::take(cib::Effects effects) {
                        [&](cib::Stopped&) {
                            if (stopping) exit(stopping->first, stopping->second);
                        },
-                       [&](auto& e) { out.emplace_back(std::move(e)); },
+                       [&](auto& e) { emit(std::move(e)); },
                    },
                    effect);
     }
@@ -271,7 +290,7 @@ void Node::Parts::take(attributes::Effects effects) {
                            });
                        },
                        [&](attributes::Changed&) {},  // alert agents are not run yet
-                       [&](auto& e) { out.emplace_back(std::move(e)); },
+                       [&](auto& e) { emit(std::move(e)); },
                    },
                    effect);
     }
@@ -301,7 +320,7 @@ void Node::Parts::take(fencing::Effects effects) {
                                                    .type = std::move(e.agent)});
                 },
                 [&](fencing::Panic& e) { out.emplace_back(Panic{std::move(e.why)}); },
-                [&](auto& e) { out.emplace_back(std::move(e)); },
+                [&](auto& e) { emit(std::move(e)); },
             },
             effect);
     }
@@ -309,25 +328,84 @@ void Node::Parts::take(fencing::Effects effects) {
 
 void Node::Parts::take(ControllerEffects effects) {
     for (ControllerEffect& effect : effects) {
+        std::visit(
+            Overloaded{
+                [&](CibCall& e) {
+                    work.emplace_back([this, e] {
+                        cib::LocalClient client{.name = std::string(kControllerClient)};
+                        if (!e.user.empty()) client.user = e.user;
+                        take(cib.on_local_request(now, client, e.token, e.request));
+                    });
+                },
+                [&](AttributeCall& e) {
+                    work.emplace_back([this, e] { take(attributes.on_local_request(now, e.message)); });
+                },
+                [&](FenceCall& e) {
+                    work.emplace_back([this, e] { take(fencer.on_local_request(now, e.token, e.request)); });
+                },
+                [&](ForgetNode&) {},  // tools tell the attribute manager and the fencer themselves
+                [&](ProxyMessage& e) { work.emplace_back([this, e] { take(proxy.on_message(e.node, *e.message)); }); },
+                [&](ProxyClosed& e) { work.emplace_back([this, e] { take(proxy.on_closed(e.node)); }); },
+                [&](StopParts& e) { work.emplace_back([this, e] { stop_parts(e.code, e.why); }); },
+                [&](auto& e) { emit(std::move(e)); },
+            },
+            effect);
+    }
+}
+
+void Node::Parts::take(remote::ProxyEffects effects) {
+    for (remote::ProxyEffect& effect : effects) {
         std::visit(Overloaded{
-                       [&](CibCall& e) {
+                       [&](remote::ToRemoteDaemon& e) {
+                           xml::Builder numbered(*e.message);
+                           numbered.set("lrmd_remote_msg_id", forwarded++).set("lrmd_remote_msg_type", "request");
+                           out.emplace_back(ToRemote{std::move(e.node), std::move(numbered).build()});
+                       },
+                       [&](remote::RemoteWantsShutdown& e) {
+                           work.emplace_back([this, e] { take(controller.on_remote_shutdown(now, e.node)); });
+                       },
+                       [&](wire::Log& e) { out.emplace_back(std::move(e)); },
+                       [&](wire::ClientConnected& e) {
                            work.emplace_back([this, e] {
-                               cib::LocalClient client{.name = std::string(kControllerClient)};
-                               if (!e.user.empty()) client.user = e.user;
-                               take(cib.on_local_request(now, client, e.token, e.request));
+                               if (open.contains(e.client.service)) {
+                                   dispatch(e);
+                               } else {
+                                   emit(wire::Evict{e.client.id, "the service is not open yet"});
+                               }
                            });
                        },
-                       [&](AttributeCall& e) {
-                           work.emplace_back([this, e] { take(attributes.on_local_request(now, e.message)); });
-                       },
-                       [&](FenceCall& e) {
-                           work.emplace_back([this, e] { take(fencer.on_local_request(now, e.token, e.request)); });
-                       },
-                       [&](ForgetNode&) {},  // tools tell the attribute manager and the fencer themselves
-                       [&](StopParts& e) { work.emplace_back([this, e] { stop_parts(e.code, e.why); }); },
-                       [&](auto& e) { out.emplace_back(std::move(e)); },
+                       [&](auto& e) { work.emplace_back([this, e] { dispatch(e); }); },
                    },
                    effect);
+    }
+}
+
+void Node::Parts::emit(OpenService effect) {
+    open.insert(effect.service);
+    out.emplace_back(effect);
+}
+
+void Node::Parts::emit(wire::Respond effect) {
+    if (remote::ClusterProxy::made_here(effect.client)) {
+        take(proxy.on_response(effect));
+    } else {
+        out.emplace_back(std::move(effect));
+    }
+}
+
+void Node::Parts::emit(wire::SendEvent effect) {
+    if (remote::ClusterProxy::made_here(effect.client)) {
+        take(proxy.on_event(effect));
+    } else {
+        out.emplace_back(std::move(effect));
+    }
+}
+
+void Node::Parts::emit(wire::Evict effect) {
+    if (remote::ClusterProxy::made_here(effect.client)) {
+        take(proxy.on_evicted(effect));
+    } else {
+        out.emplace_back(std::move(effect));
     }
 }
 
@@ -385,6 +463,8 @@ xml::NodePtr Node::cib() const { return parts_->cib.cib(); }
 std::string Node::state() const { return parts_->controller.state(); }
 std::string Node::dc() const { return parts_->controller.dc(); }
 
+std::vector<std::string> Node::connected_remotes() const { return parts_->controller.connected_remotes(); }
+
 std::vector<std::string> Node::check_state() const {
     std::vector<std::string> broken;
     const auto add = [&](std::string_view part, const std::vector<std::string>& found) {
@@ -394,6 +474,7 @@ std::vector<std::string> Node::check_state() const {
     add("attributes", parts_->attributes.check_state());
     add("fencer", parts_->fencer.check_state());
     add("controller", parts_->controller.check_state());
+    add("proxy", parts_->proxy.check_state());
     return broken;
 }
 

@@ -235,8 +235,10 @@ public:
 
     // What checkers, status commands and tests look at; never changed by looking.
     [[nodiscard]] xml::NodePtr cib() const;
-    [[nodiscard]] std::string state() const;                     ///< S_IDLE, S_NOT_DC, ... (controller.md, section 1)
-    [[nodiscard]] std::string dc() const;                        ///< name of the DC; empty if none is known
+    [[nodiscard]] std::string state() const;  ///< S_IDLE, S_NOT_DC, ... (controller.md, section 1)
+    [[nodiscard]] std::string dc() const;     ///< name of the DC; empty if none is known
+    /// Remote and guest nodes whose connection this node hosts, by name.
+    [[nodiscard]] std::vector<std::string> connected_remotes() const;
     [[nodiscard]] std::vector<std::string> check_state() const;  ///< broken invariants, in words; empty if none
 
 private:

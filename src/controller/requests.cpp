@@ -68,9 +68,11 @@ void Controller::State::on_request(const wire::NodeRef& from, const xml::NodePtr
     } else if (task == "throttle") {
         on_throttle(from, *message);
     } else if (task == "remote_state") {
-        const bool up = parse_bool(message->get("in_ccm")).value_or(false);
-        const std::string_view host = message->get("connection_host", from.name);
-        peers.set_remote(message->id(), up, host);
+        on_remote_state(from, *message);
+    } else if (task == "remote_reach") {
+        on_reach_request(from, *message);
+    } else if (task == "remote_reached") {
+        perform(connections.on_reachable(now, std::string(message->id())));
     } else if (task == "rm_node_cache") {
         forget_node(*message, false);
     } else if (task == "ping") {
@@ -87,7 +89,7 @@ void Controller::State::on_request(const wire::NodeRef& from, const xml::NodePtr
                task == "lrm_refresh" || task == "clear_failcount") {
         on_resource_request(message);
     } else if (task == "maintenance_nodes") {
-        return;  // remote nodes' flags: nothing here depends on them
+        return;  // remote nodes' flags: our DC writes them itself
     } else {
         log(wire::Severity::kWarning, fmt::format("request '{}' of {} is not known", task, from.name), from.name);
     }
@@ -223,7 +225,7 @@ void Controller::State::forget_node(const xml::Node& message, bool from_client) 
         return;
     }
     peers.forget(id, name);
-    peers.forget_remote(name);
+    if (!connections.is_up(name)) peers.forget_remote(name);
     out.emplace_back(ForgetNode{id, name});
 }
 
@@ -244,8 +246,12 @@ void Controller::State::on_resource_request(const xml::NodePtr& message) {
         requester.host = message->get("src");
     }
     const xml::NodePtr op = wire::data_of(*message);
+    const std::string node(op ? op->get("on_node") : std::string_view{});
+    const bool elsewhere = !node.empty() && !same_ignoring_case(node, self.name) && is_remote(node);
+    const std::string owner = elsewhere ? node : std::string();
+    Resources* there = resources_of(owner);
     if (task == "probe_again") {
-        perform(resources.remove_all(now, requester));
+        if (there != nullptr) perform(owner, there->remove_all(now, requester));
         reply(*message, {});
         return;
     }
@@ -256,7 +262,6 @@ void Controller::State::on_resource_request(const xml::NodePtr& message) {
     if (op->get("mode") == "cib") {
         // The node is not up: only its record in the CIB can be removed, and this node does it on its behalf.
         const xml::Node* primitive = op->child("primitive");
-        const std::string_view node = op->get("on_node");
         if (primitive == nullptr || node.empty()) return;
         out.emplace_back(CibCall{
             0,
@@ -279,12 +284,18 @@ void Controller::State::on_resource_request(const xml::NodePtr& message) {
                                        history_records(identity, result, node, nullptr, "lrm_delete"), "lrm_delete")});
         return;
     }
-    if (task == "lrm_delete") {
-        perform(resources.remove(now, op, requester));
+    if (there == nullptr && connections.is_searched(owner)) {
+        held_orders[owner].emplace_back(op, requester);
+    } else if (there == nullptr) {
+        // Not recorded: nothing is known of what runs there, and the connection's failure says why.
+        perform(Resources({NodeId{}, owner}, Resources::Kind::kRemoteNode)
+                    .refuse_unconnected(*op, requester, fmt::format("There is no connection to {}", owner)));
+    } else if (task == "lrm_delete") {
+        perform(owner, there->remove(now, op, requester));
     } else if (task == "lrm_fail") {
-        perform(resources.fail(now, op, requester));
+        perform(owner, there->fail(now, op, requester));
     } else if (task == "lrm_invoke") {
-        perform(resources.invoke(now, op, requester, readiness()));
+        perform(owner, there->invoke(now, op, requester, readiness()));
     }
 }
 

@@ -18,8 +18,6 @@ constexpr int kInProgress = -115;
 
 long long number_of(std::string_view text, long long fallback) { return parse_integer(text).value_or(fallback); }
 
-std::int64_t call_of(const xml::Node& record) { return number_of(record.get("call-id"), 0); }
-
 bool is_meta(std::string_view name) { return name.starts_with(kMeta) || name == "crm_feature_set"; }
 
 /// Results of these are not kept in the history; they are acknowledged directly.
@@ -44,6 +42,20 @@ ResourceIdentity identity_of(const xml::Node& op) {
     return identity;
 }
 
+/// Key of what nobody ordered: transition -1.
+constexpr std::string_view kOutsideKey = "0:-1:0:00000000-0000-0000-0000-000000000000";
+
+/// Likewise, of a probe that wants to find nothing.
+constexpr std::string_view kGoneKey = "0:-1:7:00000000-0000-0000-0000-000000000000";
+
+ConnectionOrder cancelled_monitor(const std::string& node, std::uint32_t run) {
+    ConnectionOrder order;
+    order.run = run;
+    order.node = node;
+    order.action = "cancel";
+    return order;
+}
+
 bool is_ordinary_user(std::string_view user) { return !user.empty() && user != "root" && user != "hacluster"; }
 
 /// What an action or a result event says it was given.
@@ -58,14 +70,6 @@ std::map<std::string, std::string> parameters_in(const xml::Node& holder) {
 std::string_view meta_of(const std::map<std::string, std::string>& parameters, std::string_view name) {
     const auto it = parameters.find(std::string(kMeta) + std::string(name));
     return it == parameters.end() ? std::string_view{} : std::string_view(it->second);
-}
-
-const xml::Node* find_below(const xml::Node& root, std::string_view name) {
-    if (root.is(name)) return &root;
-    for (const auto& child : root.children()) {
-        if (const xml::Node* found = find_below(*child, name); found != nullptr) return found;
-    }
-    return nullptr;
 }
 
 /// Says the record that the resource is active after it?
@@ -180,13 +184,15 @@ Resources::Step Resources::invoke(const Now& now, const xml::NodePtr& op, const 
 }
 
 void Resources::execute(const Now& now, Operation operation, Step& step) {
-    if (!executor_up_) {
+    if (!executor_up_ && !is_connection(operation.resource)) {
         waiting_.push_back(std::move(operation));
         return;
     }
     Resource& resource = known(operation.resource);
-    ensure_registered(resource, step);
-    if (operation.action == "start") {
+    const bool connection = is_connection(operation.resource);
+    if (!connection) ensure_registered(resource, step);
+    if (operation.action == "start") forget_migrations(resource, step);
+    if (operation.action == "start" && !connection) {
         // Agents get upgraded while their resources are stopped.
         agents_[agent_key(operation.resource)].asked = false;
         want_traits(operation.resource, step);
@@ -206,6 +212,10 @@ void Resources::execute(const Now& now, Operation operation, Step& step) {
     operation.run = ++counter_;
     operation.sent_key = operation.transition_key;
     record_pending(now, operation, step);
+    if (connection) {
+        execute_connection(now, std::move(operation), step);
+        return;
+    }
     xml::Builder data("lrmd_rsc");
     data.set("lrmd_rsc_id", operation.resource.id)
         .set("lrmd_rsc_action", operation.action)
@@ -238,6 +248,78 @@ void Resources::execute(const Now& now, Operation operation, Step& step) {
     } else {
         running_.emplace(operation.run, std::move(operation));
     }
+}
+
+void Resources::execute_connection(const Now& now, Operation operation, Step& step) {
+    operation.call_id = connection_calls_++;
+    ConnectionOrder order{.run = operation.run,
+                          .node = operation.resource.id,
+                          .action = operation.action,
+                          .interval = Duration(operation.interval_ms),
+                          .timeout = Duration(number_of(meta_of(operation.parameters, "timeout"), 20'000)),
+                          .guest = !operation.resource.container.empty(),
+                          .parameters = operation.parameters,
+                          .begun = now};
+    step.orders.push_back(std::move(order));
+    if (operation.interval_ms > 0) {
+        const std::string resource = operation.resource.id;
+        resources_[resource].recurring.insert_or_assign(std::pair{operation.action, operation.interval_ms},
+                                                        std::move(operation));
+    } else {
+        running_.emplace(operation.run, std::move(operation));
+    }
+}
+
+Resources::Step Resources::on_connection_result(const Now& now, const ConnectionResult& outcome) {
+    Step step;
+    const auto result_of = [&](const Operation& operation) {
+        return OperationResult{.action = operation.action,
+                               .interval_ms = operation.interval_ms,
+                               .call_id = operation.call_id,
+                               .status = outcome.status,
+                               .rc = outcome.rc,
+                               .exit_reason = outcome.reason,
+                               .transition_key = operation.transition_key,
+                               .run_time = outcome.begun.seconds,
+                               .rc_change_time = now.wall.seconds,
+                               .exec_time_ms = outcome.took.count(),
+                               .parameters = operation.parameters};
+    };
+    if (const auto run = running_.find(outcome.run); run != running_.end()) {
+        Operation operation = std::move(run->second);
+        running_.erase(run);
+        OperationResult result = result_of(operation);
+        finish(now, std::move(operation), std::move(result), step);
+        return step;
+    }
+    const auto resource = resources_.find(outcome.node);
+    if (resource == resources_.end()) return step;
+    auto& recurring = resource->second.recurring;
+    const auto it = std::ranges::find_if(recurring, [&](const auto& entry) { return entry.second.run == outcome.run; });
+    if (it != recurring.end()) {
+        OperationResult result = result_of(it->second);
+        // A connection may be lost in the second in which it was made: only the call id then says which came later.
+        if (outcome.status != ExecStatus::kDone) result.call_id = connection_calls_++;
+        finish(now, it->second, std::move(result), step);
+        return step;
+    }
+    if (outcome.run != 0 || !resource->second.active) return step;
+    // Of no order: lost without a monitor that could have said so, or (rc 7) not here any more without having failed.
+    const bool gone = outcome.rc == 7;
+    Operation operation;
+    operation.resource = resource->second.identity;
+    operation.action = gone ? "monitor" : "asyncmon";
+    operation.transition_key = gone ? kGoneKey : kOutsideKey;
+    operation.call_id = connection_calls_++;
+    operation.parameters = resource->second.start_parameters;
+    operation.parameters.emplace("crm_feature_set", wire::kFeatureSet);
+    OperationResult result = result_of(operation);
+    if (gone) {
+        resource->second.active = false;
+        resource->second.recurring.clear();
+    }
+    record(now, operation, result, step, "do_update_resource");
+    return step;
 }
 
 void Resources::record_pending(const Now& now, const Operation& operation, Step& step) {
@@ -278,6 +360,11 @@ bool Resources::adopt(const Now& now, const Operation& operation, Step& step) {
 
 void Resources::cancel_recurring(Resource& resource, Step& step) {
     for (const auto& [key, operation] : resource.recurring) {
+        if (is_connection(resource.identity)) {
+            step.orders.push_back(cancelled_monitor(resource.identity.id, operation.run));
+            if (operation.cancel_wanted) erase_record(operation, step);
+            continue;
+        }
         xml::Builder data("lrmd_rsc");
         data.set("lrmd_rsc_id", resource.identity.id)
             .set("lrmd_rsc_action", key.first)
@@ -312,6 +399,13 @@ void Resources::cancel(const Now& now, const xml::NodePtr& op, const Requester& 
             found != resources_.end() && found->second.records.contains(operation_key(identity.id, action, interval));
         erase_record(gone, step);
         if (!recorded) refuse(*op, requester, ExecStatus::kDone, 0, "", step);
+        return;
+    }
+    if (is_connection(identity)) {
+        const Operation cancelled = *operation;
+        step.orders.push_back(cancelled_monitor(identity.id, cancelled.run));
+        found->second.recurring.erase({action, interval});
+        erase_record(cancelled, step);
         return;
     }
     operation->cancel_wanted = true;
@@ -357,6 +451,15 @@ void Resources::after_forget(const Now& now, const Deleting& deleting, int rc, S
     if (rc != 0) {
         refuse(*deleting.op, deleting.requester, ExecStatus::kError, rc == -13 ? 4 : 1,
                rc == -13 ? "Insufficient privileges" : describe_legacy(rc), step);
+        return;
+    }
+    if (!deleting.checked && is_connection(identity)) {
+        const auto known = resources_.find(identity.id);
+        if (known != resources_.end()) {
+            cancel_recurring(known->second, step);
+            resources_.erase(known);
+        }
+        forget_in_cib(deleting.op, identity.id, deleting.requester, step);
         return;
     }
     if (!deleting.checked) {
@@ -442,6 +545,12 @@ Resources::Step Resources::fail(const Now& now, const xml::NodePtr& op, const Re
     return step;
 }
 
+Resources::Step Resources::refuse_unconnected(const xml::Node& op, const Requester& requester, std::string_view why) {
+    Step step;
+    refuse(op, requester, ExecStatus::kNotConnected, 1, why, step);
+    return step;
+}
+
 void Resources::refuse(const xml::Node& op, const Requester& requester, ExecStatus status, int rc, std::string_view why,
                        Step& step) {
     if (requester.system.empty()) return;
@@ -471,7 +580,7 @@ void Resources::acknowledge(const Operation& operation, const OperationResult& r
     // Requesters read the first record; a failed operation's second one repeats it.
     if (records.size() > 1) records.resize(1);
     step.acks.push_back(
-        {to, history_update(self_, false, operation.resource, std::move(records), "controld_ack_event_directly")});
+        {to, history_update(self_, remote_, operation.resource, std::move(records), "controld_ack_event_directly")});
 }
 
 // ---- Results --------------------------------------------------------------------------------------------------------
@@ -481,13 +590,15 @@ void Resources::record(const Now&, const Operation& operation, OperationResult r
     const auto it = resources_.find(operation.resource.id);
     if (it == resources_.end()) return;
     // What never reached the executor has no number of its own, and comes after all that is recorded.
-    if (result.call_id == 0)
-        for (const auto& [id, one] : it->second.records) result.call_id = std::max(result.call_id, call_of(*one) + 1);
-    auto records = history_records(operation.resource, result, self_.name, traits_of(operation.resource), origin);
+    if (result.call_id == 0) result.call_id = it->second.last_call + 1;
+    it->second.last_call = std::max(it->second.last_call, result.call_id);
+    const AgentTraits* traits =
+        is_connection(operation.resource) ? &connection_traits() : traits_of(operation.resource);
+    auto records = history_records(operation.resource, result, self_.name, traits, origin);
     for (const xml::NodePtr& one : records) it->second.records.insert_or_assign(std::string(one->id()), one);
     step.effects.emplace_back(
         CibCall{0, cib::make_request(cib::Op::kModify, "status",
-                                     history_update(self_, false, operation.resource, std::move(records), origin),
+                                     history_update(self_, remote_, operation.resource, std::move(records), origin),
                                      cib::option::kCanCreate)});
 }
 
@@ -497,6 +608,19 @@ void Resources::erase_record(const Operation& operation, Step& step) {
     const std::string xpath = fmt::format("//node_state[@uname='{}']//lrm_resource[@id='{}']/lrm_rsc_op[@id='{}']",
                                           self_.name, operation.resource.id, id);
     step.effects.emplace_back(CibCall{0, cib::make_request(cib::Op::kDelete, xpath, {}, cib::option::kXPath)});
+}
+
+/// Who has a resource started knows that it runs nowhere. A migration before that is over, however it ended; its
+/// records would have the scheduler go on with it, as it can tell the order of events on two nodes by whole seconds
+/// only.
+void Resources::forget_migrations(Resource& resource, Step& step) {
+    for (const std::string_view action : {"migrate_to", "migrate_from"}) {
+        if (!resource.records.contains(operation_key(resource.identity.id, action, 0))) continue;
+        Operation over;
+        over.resource = resource.identity;
+        over.action = action;
+        erase_record(over, step);
+    }
 }
 
 void Resources::finish(const Now& now, Operation operation, OperationResult result, Step& step) {
@@ -711,6 +835,7 @@ Resources::Step Resources::on_reply(const Now& now, const ExecutorReply& reply) 
                 resource.registered = true;
                 for (const xml::NodePtr& one : records) {
                     resource.records.insert_or_assign(std::string(one->id()), one);
+                    resource.last_call = std::max<std::int64_t>(resource.last_call, number_of(one->get("call-id"), 0));
                     const auto status = static_cast<ExecStatus>(number_of(one->get("op-status"), -2));
                     const auto active =
                         activity(one->get("operation"), status, static_cast<int>(number_of(one->get("rc-code"), 193)));
@@ -775,130 +900,6 @@ void Resources::on_record_deleted(std::string_view resource, std::string_view re
         it->second.records.erase(std::string(record));
 }
 
-// ---- The executor's life --------------------------------------------------------------------------------------------
-
-Resources::Step Resources::on_executor_up(const Now& now) {
-    Step step;
-    (void)now;
-    executor_up_ = true;
-    const std::uint32_t number = ++counter_;
-    asked_.emplace(number, Asked{});
-    xml::Builder command("lrmd_command");
-    command.set("t", "lrmd")
-        .set("lrmd_op", "register")
-        .set("lrmd_clientname", "crmd")
-        .set("lrmd_protocol_version", "1.1");
-    // The scheduler orders a history by call numbers: a new executor must not begin with small ones again
-    // (executor/private_requests.h).
-    long long last_call = 0;
-    for (const auto& [id, resource] : resources_)
-        for (const auto& [record_id, record] : resource.records)
-            last_call = std::max(last_call, number_of(record->get("call-id"), 0));
-    if (last_call > 0) command.set("systole_calls_above", last_call);
-    step.effects.emplace_back(ToExecutor{number, std::move(command).build()});
-    // Its process was replaced while we lived: it knows no resource, and nothing recurs any more.
-    for (auto& [id, resource] : resources_) {
-        if (resource.registered) continue;
-        const auto recurring = std::exchange(resource.recurring, {});
-        for (const auto& [key, operation] : recurring) {
-            if (operation.run != 0 || !operation.parameters.empty()) execute(now, operation, step);
-        }
-    }
-    for (Operation& operation : std::exchange(waiting_, {})) execute(now, std::move(operation), step);
-    return step;
-}
-
-Resources::Step Resources::on_executor_down(const Now& now) {
-    Step step;
-    executor_up_ = false;
-    for (auto& [id, resource] : resources_) resource.registered = false;
-    // Orders that wait for an answer will not get one.
-    auto asked = std::exchange(asked_, {});
-    for (auto& [number, one] : asked) {
-        if (one.kind == Asked::Kind::kExec) continue;
-        asked_.emplace(number, std::move(one));
-        Step answer = on_reply(now, ExecutorReply{number, {}});
-        std::ranges::move(answer.effects, std::back_inserter(step.effects));
-        std::ranges::move(answer.acks, std::back_inserter(step.acks));
-        step.imported = step.imported || answer.imported;
-    }
-    auto running = std::exchange(running_, {});
-    for (auto& [run, operation] : running) {
-        if (operation.action == "stop" || operation.action == "monitor") {
-            // Nobody knows how far it came; doing it again is what agents promise to stand. A stop that counted as
-            // failed would have this node fenced only because a process was restarted.
-            waiting_.push_back(std::move(operation));
-            continue;
-        }
-        OperationResult result{.action = operation.action,
-                               .call_id = 0,
-                               .status = ExecStatus::kError,
-                               .rc = 1,
-                               .exit_reason = "The executor ended during the operation",
-                               .transition_key = operation.transition_key,
-                               .run_time = now.wall.seconds,
-                               .rc_change_time = now.wall.seconds,
-                               .parameters = operation.parameters};
-        finish(now, std::move(operation), std::move(result), step);
-    }
-    return step;
-}
-
-Resources::Step Resources::import(const Now&, const xml::Node* history) {
-    Step step;
-    importing_.clear();
-    const xml::Node* list = history == nullptr ? nullptr : find_below(*history, "lrm_resources");
-    if (list != nullptr && executor_up_) {
-        for (const auto& entry : list->children()) {
-            if (!entry->is("lrm_resource") || entry->id().empty() || resources_.contains(entry->id())) continue;
-            auto& records = importing_[std::string(entry->id())];
-            for (const auto& record : entry->children()) {
-                if (record->is("lrm_rsc_op")) records.push_back(record);
-            }
-            xml::Builder data("lrmd_rsc");
-            data.set("lrmd_rsc_id", entry->id());
-            ask("lrmd_rsc_info",
-                {.kind = Asked::Kind::kInfo, .resource = std::string(entry->id()), .op = {}, .requester = {}},
-                std::move(data), step);
-        }
-    }
-    if (!importing_.empty()) {
-        importing_.emplace("", std::vector<xml::NodePtr>{});  // stands for the question below
-        ask("lrmd_get_recurring", {.kind = Asked::Kind::kRecurring, .resource = {}, .op = {}, .requester = {}},
-            xml::Builder("lrmd_rsc"), step);
-    } else {
-        step.imported = true;
-    }
-    return step;
-}
-
-void Resources::end_import_if_done(Step& step) {
-    if (importing_.empty()) step.imported = true;
-}
-
-xml::NodePtr Resources::history() const {
-    xml::Builder list("lrm_resources");
-    for (const auto& [id, resource] : resources_) {
-        if (resource.records.empty()) continue;
-        xml::Builder entry("lrm_resource");
-        entry.set("id", id)
-            .set("class", resource.identity.agent_class)
-            .set_unless_empty("provider", resource.identity.provider)
-            .set("type", resource.identity.type)
-            .set_unless_empty("container", resource.identity.container);
-        for (const auto& [record_id, record] : resource.records) {
-            xml::Builder replay(*record);
-            replay.set("crm-debug-origin", "build_active_RAs");
-            entry.add(std::move(replay));
-        }
-        list.add(std::move(entry));
-    }
-    xml::Builder lrm("lrm");
-    lrm.set("id", static_cast<long long>(self_.id.value));
-    lrm.add(std::move(list));
-    return std::move(lrm).build();
-}
-
 std::vector<std::string> Resources::active() const {
     std::vector<std::string> ids;
     for (const auto& [id, resource] : resources_) {
@@ -910,7 +911,7 @@ std::vector<std::string> Resources::active() const {
 std::vector<std::string> Resources::check_state() const {
     std::vector<std::string> broken;
     for (const auto& [run, operation] : running_) {
-        if (!executor_up_)
+        if (!executor_up_ && !is_connection(operation.resource))
             broken.push_back(fmt::format("{} of {} runs without an executor", operation.action, operation.resource.id));
     }
     return broken;

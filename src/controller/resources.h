@@ -11,6 +11,10 @@
 //
 // While the executor is gone, orders wait for it.
 //
+// There is one of these for this node's executor, and one for each remote node whose connection this node hosts: the
+// same orders, another executor, and the remote node's name in the history. A connection itself (ocf:pacemaker:remote)
+// is a resource of this node that no executor runs: its operations are handed out as ConnectionOrders.
+//
 // Invariants: an operation that was accepted leads to exactly one record or one acknowledgement; a stop is given the
 // instance parameters of the start before it; recurring operations are cancelled before the state of their resource
 // changes.
@@ -25,6 +29,7 @@
 
 #include "controller/effects.h"
 #include "controller/history.h"
+#include "controller/remote_connections.h"
 #include "membership/peers.h"
 
 namespace systole::controller {
@@ -56,16 +61,20 @@ public:
     struct Step {
         ControllerEffects effects;
         std::vector<DirectAck> acks;
-        bool imported{};  ///< import() has ended
+        std::vector<ConnectionOrder> orders;  ///< for connections to remote nodes; answered by on_connection_result
+        bool imported{};                      ///< import() has ended
     };
 
-    explicit Resources(wire::NodeRef self) : self_(std::move(self)) {}
+    enum class Kind : std::uint8_t { kOwnNode, kRemoteNode };
+    explicit Resources(wire::NodeRef self, Kind kind = Kind::kOwnNode)
+        : self_(std::move(self)), remote_(kind == Kind::kRemoteNode) {}
 
     [[nodiscard]] Step on_executor_up(const Now& now);
     [[nodiscard]] Step on_executor_down(const Now& now);
     [[nodiscard]] Step on_reply(const Now& now, const ExecutorReply& reply);
     [[nodiscard]] Step on_event(const Now& now, const xml::Node& event);
     [[nodiscard]] Step on_metadata(const Now& now, const MetadataReady& metadata);
+    [[nodiscard]] Step on_connection_result(const Now& now, const ConnectionResult& result);
     [[nodiscard]] Step on_cib_reply(const Now& now, std::uint64_t token, const xml::Node* reply);
     /// Somebody removed a history record of this node from the CIB.
     void on_record_deleted(std::string_view resource, std::string_view record);
@@ -76,6 +85,8 @@ public:
     [[nodiscard]] Step remove(const Now& now, const xml::NodePtr& op, const Requester& requester);
     /// lrm_fail: records a failure that nobody measured.
     [[nodiscard]] Step fail(const Now& now, const xml::NodePtr& op, const Requester& requester);
+    /// The order cannot be carried out: there is no connection to the node.
+    [[nodiscard]] Step refuse_unconnected(const xml::Node& op, const Requester& requester, std::string_view why);
     /// probe_again: forgets every resource; the DC will ask for their states anew.
     [[nodiscard]] Step remove_all(const Now& now, const Requester& requester);
 
@@ -86,12 +97,15 @@ public:
     [[nodiscard]] xml::NodePtr history() const;
 
     [[nodiscard]] bool executor_up() const { return executor_up_; }
+    [[nodiscard]] bool importing() const { return !importing_.empty(); }
     [[nodiscard]] std::size_t running() const { return running_.size() + waiting_.size(); }
     /// Resources that are started as far as their last record says, in order of their ids.
     [[nodiscard]] std::vector<std::string> active() const;
     [[nodiscard]] std::vector<std::string> check_state() const;
 
     static constexpr std::uint64_t kTokenBase = std::uint64_t{1} << 32;  ///< CIB tokens from here on are ours
+    /// Call ids of connections' operations begin here, clear of those that executors give.
+    static constexpr std::int64_t kFirstConnectionCall = 1'000'000;
 
 private:
     using Parameters = std::map<std::string, std::string>;
@@ -113,6 +127,7 @@ private:
         ResourceIdentity identity;
         bool registered{};
         bool active{};
+        std::int64_t last_call = 0;                   ///< highest number of a call that was recorded
         Parameters start_parameters;                  ///< instance parameters of the last successful start or probe
         std::map<std::string, xml::NodePtr> records;  ///< by record id
         std::map<std::pair<std::string, std::int64_t>, Operation> recurring;
@@ -146,10 +161,12 @@ private:
     void cancel(const Now& now, const xml::NodePtr& op, const Requester& requester, Step& step);
     void execute(const Now& now, Operation operation, Step& step);
     bool adopt(const Now& now, const Operation& operation, Step& step);
+    void execute_connection(const Now& now, Operation operation, Step& step);
     void record_pending(const Now& now, const Operation& operation, Step& step);
     void finish(const Now& now, Operation operation, OperationResult result, Step& step);
     void record(const Now& now, const Operation& operation, OperationResult result, Step& step,
                 std::string_view origin);
+    void forget_migrations(Resource& resource, Step& step);
     void erase_record(const Operation& operation, Step& step);
     void acknowledge(const Operation& operation, const OperationResult& result, const Requester& to, Step& step);
     void refuse(const xml::Node& op, const Requester& requester, ExecStatus status, int rc, std::string_view why,
@@ -162,6 +179,7 @@ private:
     static std::string agent_key(const ResourceIdentity& resource);
 
     wire::NodeRef self_;
+    bool remote_;
     bool executor_up_{};
     std::map<std::string, Resource, std::less<>> resources_;
     std::vector<Operation> waiting_;              ///< for the executor to be back
@@ -173,6 +191,7 @@ private:
     std::vector<Held> held_;                                      ///< results that wait for their agent's metadata
     std::map<std::string, std::vector<xml::NodePtr>> importing_;  ///< CIB records of resources that are asked about
     std::uint32_t counter_{};
+    std::int64_t connection_calls_ = kFirstConnectionCall;
 };
 
 }  // namespace systole::controller

@@ -111,5 +111,15 @@ TEST_F(Orders, AStopThatLostItsExecutorIsDoneAgain) {
     EXPECT_EQ(asked(), std::vector<std::string>{"stop"});
 }
 
+// Found by a drill: moved away and back within a second, then migrated a second time while it ran.
+TEST_F(Orders, AStartEndsWhatWasLeftOfAMigration) {
+    order("migrate_to");
+    accept(1);
+    end(1, 0);
+    EXPECT_EQ(recorded("db_migrate_to_0"), 1);
+    order("start");
+    EXPECT_EQ(recorded("db_migrate_to_0"), 0);
+}
+
 }  // namespace
 }  // namespace systole::controller

@@ -2,7 +2,8 @@
 // controller/state.h — what a controller holds, for the files that carry it out; nobody else includes this.
 //
 // fsa.cpp: life from start to end, election.  joining.cpp: both sides of the join.  dc.cpp: planning, carrying out,
-// node_state.  events.cpp: what CIB changes mean.  fence.cpp: fencing.  requests.cpp: messages of peers and clients.
+// node_state.  remote_nodes.cpp: remote and guest nodes whose connections are hosted here.  events.cpp: what CIB
+// changes mean.  fence.cpp: fencing.  requests.cpp: messages of peers and clients.
 #include <deque>
 #include <map>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <variant>
 
 #include "controller/controller.h"
+#include "controller/remote_connections.h"
 #include "controller/resources.h"
 #include "membership/election.h"
 #include "membership/join.h"
@@ -78,6 +80,9 @@ struct Throttle {
     unsigned mode{}, max{};
 };
 
+/// A node's <lrm> in the CIB's status section; null if there is none.
+const xml::Node* lrm_in(const xml::Node* cib, std::string_view node_id);
+
 struct Controller::State {
     explicit State(NodeConfig the_config);
 
@@ -90,7 +95,8 @@ struct Controller::State {
     void arm(std::string_view name, Duration in);
     void disarm(std::string_view name);
     void cib_call(xml::NodePtr request, std::optional<CibWait> wait = std::nullopt);
-    void perform(Resources::Step step);
+    void perform(Resources::Step step);                            ///< of this node's executor
+    void perform(const std::string& owner, Resources::Step step);  ///< of a remote node's; empty: this node's
     [[nodiscard]] std::string option(std::string_view name, std::string_view fallback) const;
     [[nodiscard]] Duration duration_option(std::string_view name, Duration fallback) const;
     [[nodiscard]] Office* office() { return std::get_if<Office>(&phase); }
@@ -152,6 +158,25 @@ struct Controller::State {
     void transition_over(const transition::Finished& finished);
     void update_limits();
 
+    // -- remote and guest nodes (remote_nodes.cpp) --
+    void perform(RemoteConnections::Events events);
+    void remote_up(const RemoteUp& up);
+    void remote_gone(const std::string& node);
+    void remote_down(const std::string& node);
+    void remote_imported(const std::string& node);
+    void remote_notice(const std::string& node, const xml::Node& message);
+    void write_remote_state(const std::string& node, bool up, bool erase_history);
+    void tell_remote_state(const std::string& node, bool up);
+    void on_remote_state(const wire::NodeRef& from, const xml::Node& message);
+    void on_reach_request(const wire::NodeRef& from, const xml::Node& message);
+    void remote_searched(const RemoteSearched& searched);
+    void on_connection_result(const ConnectionResult& result);
+    void release_banned();
+    void on_pseudo_event(const transition::Action& action);
+    [[nodiscard]] bool is_remote(std::string_view node) const;
+    /// Who runs resources on that node as far as we reach it: this node's executor, a connected remote node's, or none.
+    [[nodiscard]] Resources* resources_of(std::string_view node);
+
     // -- events (events.cpp) --
     void read_patchset(const xml::Node& patchset);
     void read_own_deletions(const xml::Node& patchset);
@@ -203,6 +228,20 @@ struct Controller::State {
     bool importing{};  ///< acknowledged; the confirmation waits for the executor's answers
     bool ever_joined{};
     Resources resources;
+    RemoteConnections connections;
+    /// What runs on remote nodes, by name; those whose connection we host and which have accepted us.
+    std::map<std::string, Resources, std::less<>> remote_resources;
+    /// Connections that count as stopped here once the CIB says that they may not be started here.
+    std::map<std::string, ConnectionResult> awaited_bans;
+    /// Orders for remote nodes whose connection was lost and that are searched for: refused when that is over.
+    std::map<std::string, std::vector<std::pair<xml::NodePtr, Requester>>> held_orders;
+    /// Notices of remote executors that came before we had asked what runs there.
+    std::map<std::string, std::vector<xml::NodePtr>> early_notices;
+    /// Tokens that remote nodes' resources were given under another number: owner and its own token.
+    std::uint32_t metadata_tokens = 0;
+    std::map<std::uint32_t, std::pair<std::string, std::uint32_t>> metadata_owners;
+    std::uint64_t resource_tokens = Resources::kTokenBase;
+    std::map<std::uint64_t, std::pair<std::string, std::uint64_t>> cib_owners;
     bool shutting_down{};
     std::set<NodeId>
         leaving;  ///< asked to shut down; only the DC's order or their own farewell makes their end a clean one

@@ -21,10 +21,13 @@ struct Options {
     int nodes = 3;
     bool fencing = false;      ///< stonith-enabled, with a device for every node
     std::string resources;     ///< XML inside <resources>
+    std::string constraints;   ///< XML inside <constraints>
     Duration detection{1000};  ///< from a node's end to the others' notice
     Duration operation{10};    ///< of agents, unless in World::durations
     Duration fence_time{500};
-    bool real_scheduler = false;  ///< the project's scheduler instead of the toy planner
+    std::vector<std::string> remotes;           ///< machines with nothing but a remote executor, on from the start
+    std::map<std::string, std::string> guests;  ///< machines that a resource is: guest by resource
+    bool real_scheduler = false;                ///< the project's scheduler instead of the toy planner
     bool verbose = false;
 };
 
@@ -37,7 +40,19 @@ public:
     void power_off(const std::string& node);  ///< everything on it ends at once
     void kill_core(const std::string& node);  ///< its services and its executor go on
     void shut_down(const std::string& node);
-    void isolate(const std::string& node);  ///< it runs on but hears nobody
+    /// Of remote and guest nodes: power (guests are switched by their resources), and standing still.
+    void power_on_remote(const std::string& node);
+    void power_off_remote(const std::string& node);
+    void freeze_remote(const std::string& node, bool frozen);
+    void cut_connection(const std::string& node);  ///< the connections end; the machine runs on
+    /// That cluster node cannot reach that machine any more.
+    void block(const std::string& host, const std::string& node) { blocked_.emplace(host, node); }
+    /// A message of the remote node's daemon about its clients (lrmd_ipc_proxy), over its newest connection.
+    void from_remote(const std::string& node, const xml::NodePtr& message);
+    /// What the cluster told that daemon about its clients, since the last call.
+    std::vector<xml::NodePtr> proxied(const std::string& node);
+    [[nodiscard]] std::vector<std::string> connected(const std::string& node) const;  ///< who holds a connection
+    void isolate(const std::string& node);                                            ///< it runs on but hears nobody
     /// Runs until nothing happens before `until` from now, or `done` holds; false if it does not hold in the end.
     bool run(Duration at_most, const std::function<bool()>& done = {});
     bool settle(Duration at_most = std::chrono::seconds(60));  ///< every live node is idle or follows, no work left
@@ -106,6 +121,22 @@ private:
         std::function<void()> what;
     };
 
+    struct Remote {
+        std::map<std::string, std::uint32_t> connections;  ///< host and token, registered or not
+        std::vector<std::string> providers;                ///< hosts that registered, newest last
+        std::vector<xml::NodePtr> proxied;
+        bool frozen{};
+    };
+
+    Machine& machine_of(const std::string& name);
+    void connect_remote(const std::string& host, const ConnectRemote& order);
+    void disconnect_remote(const std::string& host, const std::string& node);
+    void host_lost(const std::string& host);
+    void to_remote(const std::string& host, const ToRemote& order);
+    void tell_host(const std::string& node, const std::string& host, const xml::NodePtr& message);
+    void switch_guest(const Machine& machine, const std::string& resource, bool on);
+    [[nodiscard]] bool is_stuck(const Machine& machine) const;
+
     void feed(Machine& machine, const Input& input);
     void perform(Machine& machine, Effect& effect);
     void at(Duration in, std::function<void()> what);
@@ -114,6 +145,7 @@ private:
     void tell_quorum();
     void gone(const Machine& machine, std::uint32_t pid);
     void execute(Machine& machine, const ToExecutor& order);
+    xml::Builder execute(Machine& machine, const xml::Node& message);
     void begin_next(Machine& machine, const std::string& resource);
     void begin_recurring(Machine& machine, const std::string& key);
     int act(Machine& machine, const Run& run);
@@ -126,6 +158,9 @@ private:
     Options options_;
     Now now_{};
     std::map<std::string, Machine> machines_;
+    std::map<std::string, Machine> remote_machines_;
+    std::map<std::string, Remote> remotes_;
+    std::set<std::pair<std::string, std::string>> blocked_;
     std::map<std::pair<std::string, std::string>, std::pair<std::uint64_t, Instant>> timers_;
     std::vector<Timed> timed_;
     std::deque<std::function<void()>> bus_;

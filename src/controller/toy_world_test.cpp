@@ -27,8 +27,8 @@ xml::NodePtr initial_cib(const Options& options, const std::string& devices) {
         R"(<cib crm_feature_set="3.20.5" validate-with="none" epoch="1" num_updates="0" admin_epoch="0"><configuration>
 <crm_config><cluster_property_set id="cib-bootstrap-options">
 <nvpair id="o1" name="stonith-enabled" value="{}"/></cluster_property_set></crm_config><nodes/>
-<resources>{}{}</resources><constraints/></configuration><status/></cib>)",
-        options.fencing ? "true" : "false", options.resources, devices);
+<resources>{}{}</resources><constraints>{}</constraints></configuration><status/></cib>)",
+        options.fencing ? "true" : "false", options.resources, devices, options.constraints);
     auto parsed = xml::parse(text);
     SYSTOLE_ASSERT(parsed.has_value(), "the test's CIB is well-formed");
     return *parsed;
@@ -56,6 +56,7 @@ World::World(Options options) : options_(std::move(options)) {
             R"(<primitive id="fence" class="stonith" type="fence_toy"><instance_attributes id="fence-a">
 <nvpair id="fence-a-1" name="pcmk_host_check" value="static-list"/><nvpair id="fence-a-2" name="pcmk_host_list" value=")";
         for (int i = 1; i <= options_.nodes; ++i) devices += fmt::format("n{} ", i);
+        for (const std::string& remote : options_.remotes) devices += remote + " ";
         devices += R"("/></instance_attributes></primitive>)";
     }
     for (int i = 1; i <= options_.nodes; ++i) {
@@ -66,6 +67,13 @@ World::World(Options options) : options_(std::move(options)) {
         const std::string name = machine.name;
         machines_.emplace(name, std::move(machine));
     }
+    std::vector<std::string> names = options_.remotes;
+    for (const auto& [resource, guest] : options_.guests) names.push_back(guest);
+    for (const std::string& name : names) {
+        remotes_[name] = {};
+        remote_machines_[name].name = name;
+    }
+    for (const std::string& name : options_.remotes) power_on_remote(name);
 }
 
 void World::note(const std::string& line) {
@@ -163,10 +171,12 @@ void World::gone(const Machine& machine, std::uint32_t pid) {
 
 void World::power_off(const std::string& name) {
     Machine& machine = machines_.at(name);
+    for (const auto& [resource, guest] : options_.guests) switch_guest(machine, resource, false);
     machine.services.clear();  // also of a node whose core has ended while its services run on
     machine.executor = {};
     if (!machine.power) return;
     note(name + " power off");
+    host_lost(name);
     machine.power = false;
     machine.core.reset();
     ++machine.life;
@@ -182,6 +192,7 @@ void World::power_off(const std::string& name) {
 void World::kill_core(const std::string& name) {
     Machine& machine = machines_.at(name);
     note(name + " core killed");
+    host_lost(name);
     machine.core.reset();
     ++machine.life;
     machine.groups.clear();
@@ -212,7 +223,7 @@ void World::shut_down(const std::string& name) {
 
 void World::break_service(const std::string& name, const std::string& resource) {
     note(fmt::format("{} breaks {}", name, resource));
-    machines_.at(name).services[resource].broken = true;
+    machine_of(name).services[resource].broken = true;
 }
 
 // ---- Time -----------------------------------------------------------------------------------------------------------
@@ -303,6 +314,10 @@ std::string World::state(const std::string& name) const {
 std::vector<std::string> World::running(const std::string& resource) const {
     std::vector<std::string> out;
     for (const auto& [name, machine] : machines_) {
+        const auto it = machine.services.find(resource);
+        if (machine.power && it != machine.services.end() && it->second.running) out.push_back(name);
+    }
+    for (const auto& [name, machine] : remote_machines_) {
         const auto it = machine.services.find(resource);
         if (machine.power && it != machine.services.end() && it->second.running) out.push_back(name);
     }
@@ -398,6 +413,7 @@ void World::perform(Machine& machine, Effect& effect) {
             Machine& m = machines_.at(name);
             if (m.life != life) return;
             m.core.reset();
+            host_lost(name);
             m.executor.recurring.clear();
             on_bus([this, name, pid = m.pid] { gone(machines_.at(name), pid); });
             on_bus([this, name, life] {
@@ -407,6 +423,12 @@ void World::perform(Machine& machine, Effect& effect) {
                 tell_quorum();
             });
         });
+    } else if (auto* connect = std::get_if<ConnectRemote>(&effect)) {
+        connect_remote(name, *connect);
+    } else if (auto* disconnect = std::get_if<DisconnectRemote>(&effect)) {
+        disconnect_remote(name, disconnect->node);
+    } else if (auto* to_remote_node = std::get_if<ToRemote>(&effect)) {
+        to_remote(name, *to_remote_node);
     } else if (auto* response = std::get_if<wire::Respond>(&effect)) {
         machine.client_mail.push_back(response->message);
     } else if (auto* event = std::get_if<wire::SendEvent>(&effect)) {
@@ -417,9 +439,17 @@ void World::perform(Machine& machine, Effect& effect) {
 // ---- Executors ------------------------------------------------------------------------------------------------------
 
 void World::execute(Machine& machine, const ToExecutor& order) {
+    const xml::NodePtr built = execute(machine, *order.message).build();
+    at(Duration(0), [this, name = machine.name, life = machine.life, request = order.request, built] {
+        Machine& m = machine_of(name);
+        if (m.life == life) feed(m, ExecutorReply{request, built});
+    });
+}
+
+xml::Builder World::execute(Machine& machine, const xml::Node& message) {
     Executor& executor = machine.executor;
-    const std::string op(order.message->get("lrmd_op"));
-    const xml::Node* data = find_below(*order.message, "lrmd_rsc");
+    const std::string op(message.get("lrmd_op"));
+    const xml::Node* data = find_below(message, "lrmd_rsc");
     const std::string resource(data == nullptr ? "" : data->get("lrmd_rsc_id"));
     xml::Builder reply("lrmd_reply");
     int rc = 0;
@@ -463,8 +493,7 @@ void World::execute(Machine& machine, const ToExecutor& order) {
             if (rc == 0) {
                 const Run cancelled = it->second;
                 executor.recurring.erase(it);
-                at(Duration(0),
-                   [this, name = machine.name, cancelled] { report(machines_.at(name), cancelled, 0, 1); });
+                at(Duration(0), [this, name = machine.name, cancelled] { report(machine_of(name), cancelled, 0, 1); });
             }
         } else {
             rc = call;
@@ -481,11 +510,7 @@ void World::execute(Machine& machine, const ToExecutor& order) {
         }
     }
     reply.set("lrmd_rc", rc).set("lrmd_callid", call);
-    const xml::NodePtr built = std::move(reply).build();
-    at(Duration(0), [this, name = machine.name, life = machine.life, request = order.request, built] {
-        Machine& m = machines_.at(name);
-        if (m.life == life) feed(m, ExecutorReply{request, built});
-    });
+    return reply;
 }
 
 void World::begin_next(Machine& machine, const std::string& resource) {
@@ -498,9 +523,9 @@ void World::begin_next(Machine& machine, const std::string& resource) {
     if (run.action == "start" && machine.services[resource].running)
         note(fmt::format("{} started {} twice", machine.name, resource));
     at(took, [this, name = machine.name, resource, call = run.call] {
-        Machine& m = machines_.at(name);
+        Machine& m = machine_of(name);
         auto& q = m.executor.queues[resource];
-        if (q.empty() || q.front().call != call) return;
+        if (q.empty() || q.front().call != call || is_stuck(m)) return;
         const Run done = q.front();
         q.pop_front();
         const int rc = act(m, done);
@@ -512,7 +537,7 @@ void World::begin_next(Machine& machine, const std::string& resource) {
 
 void World::begin_recurring(Machine& machine, const std::string& key) {
     at(options_.operation, [this, name = machine.name, key, call = machine.executor.recurring[key].call] {
-        Machine& m = machines_.at(name);
+        Machine& m = machine_of(name);
         const auto it = m.executor.recurring.find(key);
         if (!m.power || it == m.executor.recurring.end() || it->second.call != call) return;
         const Run run = it->second;
@@ -525,7 +550,7 @@ void World::begin_recurring(Machine& machine, const std::string& key) {
             report(m, run, rc, 0);
         }
         at(Duration(run.interval), [this, name, key, call] {
-            Machine& again = machines_.at(name);
+            Machine& again = machine_of(name);
             const auto still = again.executor.recurring.find(key);
             if (still != again.executor.recurring.end() && still->second.call == call) begin_recurring(again, key);
         });
@@ -536,6 +561,7 @@ int World::act(Machine& machine, const Run& run) {
     const auto forced = results.find(fmt::format("{}/{}/{}", machine.name, run.resource, run.action));
     if (forced != results.end()) return forced->second;
     Service& service = machine.services[run.resource];
+    if (run.action == "start" || run.action == "stop") switch_guest(machine, run.resource, run.action == "start");
     if (run.action == "start") {
         service = {.running = true, .broken = false};
         const auto where = running(run.resource);
@@ -569,7 +595,9 @@ void World::report(Machine& machine, const Run& run, int rc, int status) {
         .set("lrmd_queue_time", 0);
     if (run.attributes) event.add(run.attributes);
     const xml::NodePtr built = std::move(event).build();
-    if (machine.core) {
+    if (const auto remote = remotes_.find(machine.name); remote != remotes_.end()) {
+        for (const std::string& host : remote->second.providers) tell_host(machine.name, host, built);
+    } else if (machine.core) {
         feed(machine, ExecutorEvent{built});
     } else {
         machine.executor.missed.push_back(built);
@@ -589,6 +617,10 @@ void World::run_fence_agent(Machine& machine, const RunFenceAgent& agent) {
         if (cut) {
             note(fmt::format("{} fenced by {}", target, name));
             if (machines_.contains(target)) power_off(target);
+            if (remotes_.contains(target)) {
+                power_off_remote(target);
+                at(Duration(1000), [this, target] { power_on_remote(target); });
+            }
         }
         feed(m, FenceAgentDone{.token = token, .status = ExecStatus::kDone, .exit_code = 0, .output = {}, .error = {}});
     });

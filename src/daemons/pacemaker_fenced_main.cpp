@@ -2,7 +2,6 @@
 //
 // In a cluster the fencer is a part of systole-core; this program then isn't running.
 #include <fmt/format.h>
-#include <getopt.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -13,6 +12,8 @@
 #include <vector>
 
 #include "base/exit_code.h"
+#include "cli/command.h"
+#include "cli/config_options.h"
 #include "daemons/fencer_host.h"
 #include "runtime/linux/log_output.h"
 #include "runtime/linux/loop.h"
@@ -22,15 +23,22 @@ namespace {
 using namespace systole;
 
 constexpr const char* kProgram = "pacemaker-fenced";
-constexpr const char* kUsage =
-    "pacemaker-fenced - executes fencing actions in Pacemaker clusters\n"
-    "Usage: pacemaker-fenced [options] [metadata]\n"
-    "Options:\n"
-    " -?, --help           this text\n"
-    " -$, --version        version\n"
-    " -V, --verbose        more detail in the log; may be given several times\n"
-    " -s, --stand-alone    run as a cluster of one node without configuration; only for tests\n"
-    " -l, --logfile=FILE   write the log to this file too; may be given several times\n";
+
+cli::CommandSpec spec() {
+    cli::CommandSpec s;
+    s.name = kProgram;
+    s.usage = "[OPTION?] [metadata]";
+    s.summary =
+        "execute fencing actions in Pacemaker clusters\n\n"
+        "In a cluster the fencer is a part of systole-core. This program shows the parameters\n"
+        "that every fencing resource has (\"metadata\"), and runs alone for tests.";
+    s.help_short = '?';
+    s.options = {{'s', "stand-alone", cli::Value::kNone, "",
+                  "Run as a cluster of one node without configuration; only for tests"},
+                 {0, "stand-alone-w-cpg", cli::Value::kNone, "", ""},
+                 {'l', "logfile", cli::Value::kRequired, "FILE", "Write the log to this file too"}};
+    return s;
+}
 
 int exit_status(ExitCode code) { return static_cast<int>(code); }
 
@@ -66,43 +74,22 @@ int serve(int verbosity, const std::vector<std::string>& files) {
     return loop.run();
 }
 
+ExitCode run(const cli::Arguments& arguments, cli::Output& output) {
+    if (arguments.positional == std::vector<std::string>{"metadata"}) {
+        output.text(cli::daemon_metadata(kProgram).value_or(""));
+        return ExitCode::kOk;
+    }
+    if (!arguments.positional.empty()) {
+        output.fail(fmt::format("unexpected argument '{}'", arguments.positional.front()));
+        return ExitCode::kUsage;
+    }
+    if (!arguments.has("stand-alone") && !arguments.has("stand-alone-w-cpg")) {
+        output.fail("the fencer of a cluster node is a part of systole-core; alone it runs with --stand-alone");
+        return ExitCode::kUsage;
+    }
+    return static_cast<ExitCode>(serve(arguments.verbosity, arguments.values("logfile")));
+}
+
 }  // namespace
 
-int main(int argc, char** argv) {
-    static const option kOptions[] = {{"help", no_argument, nullptr, '?'},
-                                      {"version", no_argument, nullptr, '$'},
-                                      {"verbose", no_argument, nullptr, 'V'},
-                                      {"stand-alone", no_argument, nullptr, 's'},
-                                      {"stand-alone-w-cpg", no_argument, nullptr, 's'},
-                                      {"logfile", required_argument, nullptr, 'l'},
-                                      {nullptr, 0, nullptr, 0}};
-    int verbosity = 0;
-    bool alone = false;
-    std::vector<std::string> files;
-    opterr = 0;
-    for (int found = 0; (found = ::getopt_long(argc, argv, "+:?$Vsl:", kOptions, nullptr)) != -1;) {
-        switch (found) {
-            case '$': std::puts("Systole 0.1.0, a fencer for Pacemaker clusters"); return exit_status(ExitCode::kOk);
-            case 'V': ++verbosity; break;
-            case 's': alone = true; break;
-            case 'l': files.emplace_back(optarg); break;
-            default: {
-                const bool asked = optopt == 0 || optopt == '?';
-                if (!asked) std::fprintf(stderr, "%s: unrecognized option '%s'\n", kProgram, argv[optind - 1]);
-                std::fputs(kUsage, asked ? stdout : stderr);
-                return exit_status(asked ? ExitCode::kOk : ExitCode::kUsage);
-            }
-        }
-    }
-    if (optind < argc) {
-        std::fprintf(stderr, "%s: unexpected argument '%s'\n%s", kProgram, argv[optind], kUsage);
-        return exit_status(ExitCode::kUsage);
-    }
-    if (!alone) {
-        std::fprintf(stderr,
-                     "%s: the fencer of a cluster node is a part of systole-core; alone it runs with --stand-alone\n",
-                     kProgram);
-        return exit_status(ExitCode::kUsage);
-    }
-    return serve(verbosity, files);
-}
+int main(int argc, char** argv) { return cli::command_main(spec(), argc, argv, run); }

@@ -77,7 +77,7 @@ struct FenceRequest {
     bool no_delay = false;  ///< neither this delay nor those of the devices
     Duration tolerance{0};  ///< a success of the same action younger than this counts
     /// Asked for in the right of a quorum: where that is lost, no agent is started any more, here or at a peer, unless
-    /// for a member of the own partition.
+    /// for a member of the own partition; nor where a target that was away has come back.
     bool needs_quorum = false;
     std::string client_name = "pacemaker-controld";
 };

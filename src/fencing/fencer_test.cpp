@@ -295,6 +295,15 @@ TEST_F(Quorum, WithoutItAPeerStartsNoAgentForAController) {
     EXPECT_EQ(all<RunFenceAgent>(last).size(), 1U) << "what a person asks for needs none";
 }
 
+TEST_F(Quorum, WhoCameBackMeanwhileIsLeftAlone) {
+    has_quorum(true);
+    const std::string operation = ask_controller();
+    a3_returns();
+    offer("a1", operation);
+    EXPECT_EQ(sent(last).find(R"(st_op="st_fence")"), std::string::npos) << sent(last);
+    EXPECT_NE(sent(last).find("Target came back"), std::string::npos) << sent(last);
+}
+
 TEST_F(Quorum, AMemberOfTheOwnPartitionIsFencedWithout) {
     add_device();
     a3_returns();

@@ -67,6 +67,7 @@ struct Pursuit {
     bool waiting_for_watchdog = false;
     bool total_set = false;
     bool needs_quorum = false;
+    bool was_absent = false;   ///< the target, when it was asked for
     std::string relayed_from;  ///< uuid of the placeholder at the node that relayed it
 };
 

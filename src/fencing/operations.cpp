@@ -90,6 +90,7 @@ void Operations::request(std::uint32_t token, const FenceRequest& request) {
     operation.pursuit->base_timeout = request.timeout;
     if (!request.no_delay) operation.pursuit->delay = request.delay;
     operation.pursuit->needs_quorum = request.needs_quorum;
+    operation.pursuit->was_absent = !c_.peers.active(request.target);
     if (relay_elsewhere(operation)) return;
     begin(create(std::move(operation), nullptr));
 }
@@ -255,6 +256,15 @@ void Operations::begin(Operation& operation) {
 
 bool Operations::lacks_right(Operation& operation) {
     const Pursuit& pursuit = *operation.pursuit;
+    if (pursuit.needs_quorum && pursuit.was_absent && pursuit.phase != Phase::kOn &&
+        c_.peers.active(operation.target)) {
+        // Partitions have merged, or it was reset already. Whoever is DC now decides anew what to do with it.
+        c_.log(wire::Severity::kNotice,
+               fmt::format("'{}' of {} is given up: it is back in the cluster", operation.action, operation.target),
+               operation.target);
+        finish(operation, failed(ExecStatus::kError, "Target came back"));
+        return true;
+    }
     // What is off may be switched on again without a quorum.
     if (!pursuit.needs_quorum || c_.may_cut_off(operation.target) || pursuit.phase == Phase::kOn) return false;
     c_.log(wire::Severity::kWarning,

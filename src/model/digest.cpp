@@ -70,9 +70,11 @@ std::optional<std::string_view> bundle_host_name(Cluster& cluster, Resource& res
 }
 
 OperationDigests calculate_digests(Cluster& cluster, Resource& resource, std::string_view task, Duration interval,
-                                   Node& node, const xml::Node* history) {
+                                   Node& node, const xml::Node* history, const NameValues* overrides,
+                                   DigestSources* sources) {
     OperationDigests digests;
     NameValues all;
+    if (overrides != nullptr) all = *overrides;
     if (const auto host = bundle_host_name(cluster, resource)) all.emplace("addr", *host);
     const NameValues& parameters = resource_parameters(cluster, resource, &node);
     all.insert(parameters.begin(), parameters.end());
@@ -82,9 +84,13 @@ OperationDigests calculate_digests(Cluster& cluster, Resource& resource, std::st
     digests.has_operation_parameters = !own.empty();
     all.insert(own.begin(), own.end());
     const auto meta = operation_meta(cluster, resource, &node, task, interval, config_xml);
-    filter(all);
     const std::string timeout_name = fmt::format("{}timeout", kMetaPrefix);
-    if (interval.count() != 0) {
+    const auto overridden_timeout =
+        all.find(timeout_name) == all.end() ? std::string() : all.find(timeout_name)->second;
+    filter(all);
+    if (interval.count() != 0 && !overridden_timeout.empty()) {
+        all.emplace(timeout_name, overridden_timeout);
+    } else if (interval.count() != 0) {
         if (const auto it = meta->find("timeout"); it != meta->end()) all.emplace(timeout_name, it->second);
     }
     digests.all = digest_of(all);
@@ -104,11 +110,13 @@ OperationDigests calculate_digests(Cluster& cluster, Resource& resource, std::st
         secure.erase(timeout_name);
     }
     digests.secure = digest_of(secure);
+    if (sources != nullptr) *sources = {.all = all, .secure = secure, .restart = {}};
 
     if (history != nullptr && (history->has("op-restart-digest") || cluster.expired_recurring.contains(history))) {
         NameValues restart = all;
         if (const auto list = history->attribute("op-force-restart")) remove_listed(restart, *list, false);
         digests.restart = digest_of(restart);
+        if (sources != nullptr) sources->restart = std::move(restart);
     }
     return digests;
 }

@@ -109,6 +109,8 @@ void unpack_simple(Scheduler& s, const xml::Node& constraint) {
     }
     if (symmetry != Symmetry::kSymmetric) return;
     const std::string_view undo_first = inverse_of(first_task), undo_then = inverse_of(then_task);
+    for (const auto& [task, undo] : {std::pair(first_task, undo_first), std::pair(then_task, undo_then)})
+        if (undo.empty()) s.c.warning(fmt::format("Unknown action '{}' specified in order constraint", task));
     if (undo_first.empty() || undo_then.empty()) return;
     s.order(*then, undo_then, *first, undo_first, flags_for(kind, undo_first, Symmetry::kInverse));
 }

@@ -53,9 +53,12 @@ void heal_after(World& world, Duration time) {
 
 void break_agent(const Stage& s, Random& r, std::string action, AgentFault::Kind kind, int times) {
     if (const Active active = any_active(s, r)) {
+        // Nobody starts what runs, or stops it without a cause: it has to die first, or to be taken for broken.
+        if (action == "stop")
+            s.world.add_agent_fault(active.node, active.resource, {"monitor", AgentFault::Kind::kFail, 1});
+        else
+            s.world.crash_service(active.node, active.resource);
         s.world.add_agent_fault(active.node, active.resource, {std::move(action), kind, times});
-        // Nobody starts what runs: it has to die first, so that the fault can strike.
-        s.world.crash_service(active.node, active.resource);
     }
 }
 

@@ -62,6 +62,12 @@ Result<Action> parse_action(const xml::NodePtr& element, ActionKind kind) {
 
 }  // namespace
 
+bool Action::is_connection() const {
+    const xml::Node* primitive = xml->child("primitive");
+    return primitive != nullptr && primitive->get("class") == "ocf" && primitive->get("provider") == "pacemaker" &&
+           primitive->get("type") == "remote";
+}
+
 std::string_view Action::meta(std::string_view name) const {
     const xml::Node* attributes = xml->child("attributes");
     if (attributes == nullptr) return {};

@@ -49,6 +49,10 @@ struct Action {
     [[nodiscard]] std::string_view meta(std::string_view name) const;
     /// The node that the action is sent to: the router if there is one.
     [[nodiscard]] const std::string& executed_by() const { return router.empty() ? node : router; }
+    /// It runs on a remote or guest node.
+    [[nodiscard]] bool is_remote() const { return !router.empty() && router != node; }
+    /// It is about a connection to such a node: no process runs for it.
+    [[nodiscard]] bool is_connection() const;
 };
 
 struct Synapse {

@@ -78,7 +78,7 @@ const std::string& Runner::lane_of(const Synapse& synapse) const {
     static const std::string kCommon;
     if (synapse.actions.size() != 1) return kCommon;
     const Action& action = graph_->actions[synapse.actions.front()];
-    return action.kind == ActionKind::kResource ? action.executed_by() : kCommon;
+    return is_job(action) ? action.node : kCommon;
 }
 
 void Runner::make_ready(SynapseIndex index) {
@@ -112,27 +112,37 @@ bool Runner::room_in_batch() const {
     return limit == 0 || flights_.size() < limit;
 }
 
+/// Work of the machine on whose node it runs; a connection's operation is none for anybody.
+bool Runner::is_job(const Action& action) { return action.kind == ActionKind::kResource && !action.is_connection(); }
+
+bool Runner::has_room(const std::string& node) const {
+    const auto named = limits_.jobs.find(node);
+    const unsigned limit = named == limits_.jobs.end() ? limits_.remote_jobs : std::max(1U, named->second);
+    const auto jobs = jobs_.find(node);
+    return limit == 0 || jobs == jobs_.end() || jobs->second < limit;
+}
+
 bool Runner::may_begin(const Action& action) const {
     if (action.kind == ActionKind::kPseudo) return true;
     if (!room_in_batch()) return false;
     if (action.kind != ActionKind::kResource) return true;
-    const std::string& node = action.executed_by();
-    if (const auto limit = limits_.jobs.find(node); limit != limits_.jobs.end()) {
-        const auto jobs = jobs_.find(node);
-        if (jobs != jobs_.end() && jobs->second >= std::max(1U, limit->second)) return false;
-    }
+    if (is_job(action) && !has_room(action.node)) return false;
     if (graph_->migration_limit >= 0 && is_migration(action)) {
         const auto migrating = std::ranges::count_if(flights_, [&](const auto& entry) {
-            return is_migration(entry.second.what.action) && entry.second.what.action.executed_by() == node;
+            return is_migration(entry.second.what.action) && entry.second.what.action.node == action.node;
         });
         if (migrating >= graph_->migration_limit) return false;
     }
     if (orphans_ == 0) return true;
+    // Instances of a clone on different nodes don't stand in each other's way, but for one more that this graph does
+    // not know of: with it there could be too many.
     const bool instance = !action.meta("clone").empty();
+    const bool adds = action.operation == "start" || action.operation == "promote";
     return std::ranges::none_of(flights_, [&](const auto& entry) {
         const Flight& flight = entry.second;
         return !flight.action && flight.what.action.resource == action.resource &&
-               (!instance || flight.what.action.node == action.node);
+               (!instance || flight.what.action.node == action.node ||
+                (adds && flight.what.action.operation == action.operation));
     });
 }
 
@@ -141,7 +151,7 @@ void Runner::take_off(ActionIndex index, const Key& key, Instant now, Effects& e
     const FlightId id{key.transition, key.action};
     flights_.emplace(id, Flight{InFlight{action, key, now}, index});
     states_[index] = State::kInFlight;
-    if (action.kind == ActionKind::kResource) ++jobs_[action.executed_by()];
+    if (is_job(action)) ++jobs_[action.node];
     // A fencing ends by the fencer's own time limits, which know its devices; everything else is bounded here.
     if (action.operation != "stonith")
         effects.emplace_back(ArmTimer{timer_name(id), now + action.timeout + graph_->cluster_delay});
@@ -150,6 +160,8 @@ void Runner::take_off(ActionIndex index, const Key& key, Instant now, Effects& e
 void Runner::begin(Instant now, ActionIndex index, Effects& effects) {
     const Action& action = graph_->actions[index];
     if (action.kind == ActionKind::kPseudo) {
+        if (action.operation == "stonith" || action.operation == "maintenance_nodes")
+            effects.emplace_back(Happened{action});
         confirm(index, true, {});
         return;
     }
@@ -199,10 +211,7 @@ bool Runner::begin_synapse(Instant now, const Synapse& synapse, Effects& effects
 
 bool Runner::is_full(const std::string& lane) const {
     if (lane.empty() || orphans_ > 0) return false;  // an orphan may be adopted whatever the limits
-    const auto limit = limits_.jobs.find(lane);
-    const auto jobs = jobs_.find(lane);
-    return !room_in_batch() ||
-           (limit != limits_.jobs.end() && jobs != jobs_.end() && jobs->second >= std::max(1U, limit->second));
+    return !room_in_batch() || !has_room(lane);
 }
 
 void Runner::advance(Instant now, Effects& effects) {
@@ -276,13 +285,13 @@ void Runner::finish(Outcome outcome, std::string reason, Effects& effects) {
 std::optional<ActionIndex> Runner::land(std::map<FlightId, Flight>::iterator flight, Effects& effects) {
     const std::optional<ActionIndex> index = flight->second.action;
     const Action& action = flight->second.what.action;
-    if (action.kind == ActionKind::kResource) {
-        const auto jobs = jobs_.find(action.executed_by());
+    if (is_job(action)) {
+        const auto jobs = jobs_.find(action.node);
         if (jobs != jobs_.end() && --jobs->second == 0) jobs_.erase(jobs);
     }
     if (action.operation != "stonith") effects.emplace_back(CancelTimer{timer_name(flight->first)});
     if (index) {
-        awake_.insert(action.executed_by());
+        awake_.insert(action.node);
         awake_.emplace();
     } else {
         // Anything may have waited for a former graph's run to end.
@@ -363,7 +372,7 @@ Effects Runner::on_node_lost(Instant now, std::string_view node) {
     bool any = false;
     for (auto it = flights_.begin(); it != flights_.end();) {
         const Action& action = it->second.what.action;
-        const bool gone = same_ignoring_case(action.executed_by(), node) &&
+        const bool gone = (same_ignoring_case(action.executed_by(), node) || same_ignoring_case(action.node, node)) &&
                           (action.kind == ActionKind::kResource || action.operation == "do_shutdown");
         const auto current = it++;
         if (!gone) continue;
@@ -444,7 +453,7 @@ std::vector<std::string> Runner::check_state() const {
         broken.push_back(fmt::format("{} former actions are in flight but {} are counted", orphans, orphans_));
     std::map<std::string, unsigned, std::less<>> jobs;
     for (const auto& [id, flight] : flights_)
-        if (flight.what.action.kind == ActionKind::kResource) ++jobs[flight.what.action.executed_by()];
+        if (is_job(flight.what.action)) ++jobs[flight.what.action.node];
     if (jobs != jobs_) broken.emplace_back("the jobs counted per node are not those in flight");
     return broken;
 }

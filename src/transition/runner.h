@@ -31,6 +31,12 @@ struct Execute {
     Key key;
 };
 
+/// A pseudo event that stands for something that happened to nodes (a guest that ended with its container, nodes that
+/// are in maintenance): to be recorded. It was confirmed already.
+struct Happened {
+    Action action;
+};
+
 /// Nothing was heard in time: to be recorded as a timeout, which comes back through on_result().
 struct TimedOut {
     Action action;
@@ -59,7 +65,7 @@ struct Finished {
     int incomplete = 0;  ///< actions that could never run
 };
 
-using Effect = std::variant<Execute, TimedOut, ArmTimer, CancelTimer, Finished>;
+using Effect = std::variant<Execute, Happened, TimedOut, ArmTimer, CancelTimer, Finished>;
 using Effects = std::vector<Effect>;
 
 /// What a result turned out to be.
@@ -81,7 +87,8 @@ struct InFlight {
 
 struct Limits {
     unsigned batch = 0;  ///< actions in flight at once; 0: none. The lower of this and the graph's counts
-    std::map<std::string, unsigned> jobs;  ///< per node; nodes not named here have no limit
+    std::map<std::string, unsigned> jobs;  ///< per cluster node
+    unsigned remote_jobs = 0;              ///< of any other node, which is a remote or guest node; 0: no limit
 };
 
 class Runner {
@@ -104,7 +111,8 @@ public:
     /// No action of lower priority is begun any more. With nothing left to begin the graph is over at once, whatever is
     /// in flight: the caller may start a new one.
     [[nodiscard]] Effects abort(Instant now, int priority, std::string_view reason);
-    /// The node can't answer any more: what was in flight there is forgotten.
+    /// The node can't answer any more: what was in flight there, or is carried out by it for a remote node, is
+    /// forgotten.
     [[nodiscard]] Effects on_node_lost(Instant now, std::string_view node);
     /// Forgets everything (this node is no longer DC).
     [[nodiscard]] Effects reset();
@@ -142,6 +150,8 @@ private:
     void raise_abort(int priority, std::string_view reason);
     [[nodiscard]] bool may_begin(const Action& action) const;
     [[nodiscard]] bool room_in_batch() const;
+    [[nodiscard]] static bool is_job(const Action& action);
+    [[nodiscard]] bool has_room(const std::string& node) const;
     /// Takes over a former graph's run of the same work. Only when its turn has come: what the new graph wants done
     /// before (a stop of the same resource, say) would else be undone by a run that began earlier.
     bool adopt(ActionIndex index);
@@ -157,13 +167,14 @@ private:
     std::optional<Graph> graph_;
     std::vector<State> states_;         // per action of graph_
     std::vector<std::size_t> missing_;  // per synapse: inputs not yet confirmed
-    // Synapses whose inputs are confirmed and that are not all begun, in a lane for each executing node (and a common
-    // one). Only lanes where something changed are looked at: with ten thousand actions most wait for room on a node.
+    // Synapses whose inputs are confirmed and that are not all begun, in a lane for each node where they run (and a
+    // common one). Only lanes where something changed are looked at: with ten thousand actions most wait for room on a
+    // node.
     std::map<std::string, std::set<Ready>, std::less<>> lanes_;
     std::set<std::string> awake_;
     std::map<FlightId, Flight> flights_;
     std::size_t orphans_ = 0;                            // flights without an action in the current graph
-    std::map<std::string, unsigned, std::less<>> jobs_;  // in flight per executing node
+    std::map<std::string, unsigned, std::less<>> jobs_;  // in flight per node; connections don't count
     bool over_ = true;
     std::optional<int> abort_priority_;
     std::string abort_reason_;

@@ -234,6 +234,15 @@ TEST(Graph, WhatIsWrongIsNamed) {
     EXPECT_THAT(twice.error().what, testing::HasSubstr("used twice"));
 }
 
+// Found by a drill: a node whose core stood still got an order; the next plan, which did not know of it, started one
+// instance more than allowed.
+TEST(Runner, OneInstanceMoreWaitsForAnInstanceThatThePlanDoesNotKnow) {
+    Bench b;
+    b.start(graph_of(1, {"1 start two n1 clone=1"}));
+    EXPECT_EQ(b.start(graph_of(2, {"1 start two n2 clone=1", "2 stop two n3 clone=1", "3 start one n2 clone=0"})),
+              "run two_stop_0@n3 run one_start_0@n2 ");
+}
+
 TEST(Runner, TenThousandActionsTakeTurnsOnTheirNodes) {
     constexpr int kActions = 10'000;
     constexpr int kNodes = 20;
