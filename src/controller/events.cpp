@@ -257,7 +257,8 @@ void Controller::State::count_failure(const xml::Node& record, std::string_view 
     if (record.get("rc-code") == "99" || task == "notify" || task == "delete" || task == "cancel") return;
     const transition::Graph* graph = runner.graph();
     std::string value = "value++";
-    bool count = key.transition == -1;
+    // What nobody measured ("crm_resource --fail") counts like what a monitor found.
+    bool count = key.transition == -1 || task == "asyncmon";
     if (interval > 0 || task == "promote" || task == "demote" || task == "migrate_to" || task == "migrate_from") {
         count = true;
     } else if (task == "start") {

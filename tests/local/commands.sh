@@ -124,7 +124,7 @@ place=$(on n1 crm_resource -W -r d 2>/dev/null | sed -n 's/.*: \(n[123]\).*/\1/p
 rm -f "$dir/d.state"
 becomes "its failure is counted" "fail-count-d value=[1-9]" n1 crm_failcount -G -r d -N "$place"
 check "the cluster settles" n1 crm_resource --wait --timeout 30s
-says "the failure is shown" 'd_monitor_1000 on n[123]' n1 crm_mon -1
+says "the failure is shown" 'd 1s-interval monitor on n[123]' n1 crm_mon -1
 check "cleaned up" n1 crm_resource -C -r d
 becomes "the count is gone" "fail-count-d value=0" n1 crm_failcount -G -r d -N "$place"
 becomes "and so is the failure" 'clean' n1 sh -c "! '$bin/crm_mon' -1 | grep -q 'Failed Resource Actions' && echo clean"
