@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "cli/man_page.h"
 #include "cli/version.h"
 
@@ -45,6 +46,7 @@ int command_main(const CommandSpec& spec, int argc, char** argv, const RunComman
     config.request = arguments->request;
     config.verbosity = arguments->verbosity;
     config.destination = arguments->value("output-to").value_or("");
+    if (const char* wanted = std::getenv("PCMK_stderr")) config.logs_wanted = parse_bool(wanted).value_or(false);
     config.trace_origins = std::getenv("PCMK_trace_functions") != nullptr;
     if (const char* traced = std::getenv("PCMK_trace_functions")) config.traced = traced;
     config.html = {.cgi = arguments->has("html-cgi"),

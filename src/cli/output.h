@@ -41,6 +41,7 @@ public:
         std::string request;
         std::string destination;  ///< file name; empty or "-": standard output
         int verbosity = 0;
+        bool logs_wanted = false;    ///< PCMK_stderr: logs are for standard error, without -V too
         bool trace_origins = false;  ///< log lines say where they come from
         std::string traced;          ///< origins, separated by commas, whose lines are shown at any verbosity
         HtmlOptions html;

@@ -148,6 +148,10 @@ private:
         world_.note("", "the faults are over; what is off is switched on");
         world_.clear_faults();
         for (const NodeId node : world_.nodes()) world_.start_again(node);
+        // A failure that was recorded in the future does not expire before that: somebody has to clean up.
+        if (world_.clocks_jumped())
+            for (const Duration at : {Duration{15'000}, Duration{30'000}})
+                world_.events().in(at, [this] { people_.cleanup_all(); });
         settle(options_.settle_time, kForgets, {});
         if (!fine()) return;
         std::vector<std::string> wrong = check_commands(world_, people_);

@@ -25,8 +25,20 @@ NodeId People::somebody() {
     return nodes[static_cast<std::size_t>(random_.between(0, static_cast<std::int64_t>(nodes.size()) - 1))];
 }
 
+std::function<bool()> People::had_quorum(NodeId at) const {
+    const std::set<NodeId> ring = world_.network().ring_members(at);
+    return [this, at, ring] {
+        return world_.network().quorate(at) && world_.quorum_told(at).quorate &&
+               world_.network().ring_members(at) == ring;
+    };
+}
+
 void People::send(const xml::NodePtr& request, World::Answer answer) {
-    world_.cib_request(somebody(), request, std::move(answer));
+    const NodeId at = somebody();
+    world_.cib_request(at, request,
+                       [answer = std::move(answer), sure = had_quorum(at)](int rc, const xml::NodePtr& data) {
+                           if (sure()) answer(rc, data);
+                       });
 }
 
 void People::promise_to_take_back(const std::string& what, std::function<void()> how) {
@@ -127,17 +139,20 @@ void People::cleanup(const std::string& resource, NodeId node) {
                    [](const xml::NodePtr&) {});
 }
 
+void People::cleanup_all() {
+    world_.note("", "administrator: clean-up of all failures");
+    xml::Builder clear_failure("clear-failure");
+    clear_failure.set("t", "attrd").set("src", "crm_resource").set("task", "clear-failure").set("attr_is_remote", "0");
+    world_.request(somebody(), wire::Service::kAttributes, std::move(clear_failure).build(),
+                   [](const xml::NodePtr&) {});
+}
+
 void People::edit() {
     const unsigned number = ++last_edit_;
     xml::Builder set("cluster_property_set");
     set.set("id", "drill-edits").add(nvpair(edit_id(number), edit_id(number), "done"));
     const NodeId at = somebody();
-    // Only where there is quorum a command may be sure: what the smaller part was told may be undone by the other.
-    const std::set<NodeId> ring = world_.network().ring_members(at);
-    const auto sure = [this, at, ring] {
-        return world_.network().quorate(at) && world_.quorum_told(at).quorate &&
-               world_.network().ring_members(at) == ring;
-    };
+    const auto sure = had_quorum(at);
     if (!sure()) return;
     world_.cib_request(
         at, cib::make_request(cib::Op::kModify, "crm_config", std::move(set).build(), cib::option::kCanCreate),

@@ -2,8 +2,8 @@
 // sim/people.h — administrators and their commands: what they change, what they were told, and what they still owe.
 //
 // A command that changes the cluster for a while is taken back later, and taken back again until somebody confirms it:
-// a command may be lost with the node that it went to. What was confirmed is remembered for the checkers: it must hold
-// in the end.
+// a command may be lost with the node that it went to, or be accepted by a part of the cluster without quorum. What was
+// confirmed is remembered for the checkers: it must hold in the end.
 #include <functional>
 #include <map>
 #include <optional>
@@ -24,6 +24,7 @@ public:
     void move(const std::string& resource, NodeId node);  ///< away from that node, as crm_resource --ban
     void clear(const std::string& resource);
     void cleanup(const std::string& resource, NodeId node);
+    void cleanup_all();             ///< every failure, of everything, everywhere
     void forget_node(NodeId node);  ///< crm_node -R of one that is off
     /// One more line in the configuration; many of these, on several nodes, are a busy administrator.
     void edit();
@@ -48,6 +49,8 @@ public:
 private:
     NodeId somebody();
     void send(const xml::NodePtr& request, World::Answer answer);
+    /// Only where there is quorum a command may be sure: what the smaller part was told may be undone by the other.
+    [[nodiscard]] std::function<bool()> had_quorum(NodeId at) const;
     void promise_to_take_back(const std::string& what, std::function<void()> how);
     void set_option(std::string_view name, std::string_view value, World::Answer answer);
 

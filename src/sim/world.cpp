@@ -328,6 +328,7 @@ void World::set_clock(NodeId node, std::int64_t seconds) {
     Machine& machine = machines_.at(node);
     note(machine.ref.name, fmt::format("its clock jumps by {} s", seconds));
     machine.clock_offset += seconds;
+    clocks_jumped_ = true;
 }
 
 void World::set_disk_fault(NodeId node, DiskFault fault, Duration time) {
@@ -374,6 +375,7 @@ void World::clear_faults() {
     for (auto& [id, machine] : machines_) {
         machine.services.clear_faults();
         machine.device_hidden = false;
+        machine.clock_offset = 0;
         machine.disk.fault.reset();
         if (machine.core_stopped) {
             machine.core_stopped = false;

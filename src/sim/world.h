@@ -127,6 +127,8 @@ public:
     };
     [[nodiscard]] QuorumTold quorum_told(NodeId node) const { return machines_.at(node).quorum; }
     [[nodiscard]] Sabotage sabotage() const { return options_.sabotage; }
+    /// Did any clock jump so far? Times in records of then may lie in the future.
+    [[nodiscard]] bool clocks_jumped() const { return clocks_jumped_; }
     [[nodiscard]] std::size_t timers_armed(NodeId node) const {
         return machines_.at(node).core_timers.size() + machines_.at(node).executor_timers.size();
     }
@@ -237,6 +239,7 @@ private:
     std::uint64_t next_client_ = 100, last_timer_ = 0;
     std::vector<FenceFault> fence_faults_;  ///< of the next fence actions
     Instant last_action_{};
+    bool clocks_jumped_ = false;
     std::size_t fencings_ = 0, agent_runs_ = 0, steps_ = 0;
     std::uint64_t trace_ = 0xcbf29ce484222325ULL;
 };
