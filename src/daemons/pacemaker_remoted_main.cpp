@@ -115,12 +115,10 @@ int serve(const Settings& settings) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    static const option kOptions[] = {{"help", no_argument, nullptr, '?'},
-                                      {"version", no_argument, nullptr, '$'},
-                                      {"verbose", no_argument, nullptr, 'V'},
-                                      {"logfile", required_argument, nullptr, 'l'},
-                                      {"port", required_argument, nullptr, 'p'},
-                                      {nullptr, 0, nullptr, 0}};
+    static const option kOptions[] = {
+        {"help", no_argument, nullptr, '?'},       {"version", no_argument, nullptr, '$'},
+        {"verbose", no_argument, nullptr, 'V'},    {"logfile", required_argument, nullptr, 'l'},
+        {"port", required_argument, nullptr, 'p'}, {nullptr, 0, nullptr, 0}};
     Settings settings;
     opterr = 0;
     for (int found = 0; (found = ::getopt_long(argc, argv, "+:?$Vl:p:", kOptions, nullptr)) != -1;) {

@@ -79,10 +79,9 @@ void RemoteLinks::fail(const std::string& node, RemoteFault fault, std::string w
 
 void RemoteLinks::ended(const std::string& node, const runtime::TlsEnd& end) {
     if (!links_.at(node).reported)
-        return fail(
-            node,
-            end.kind == runtime::TlsEnd::Kind::kRejected ? RemoteFault::kRejected : RemoteFault::kUnreachable,
-            end.why);
+        return fail(node,
+                    end.kind == runtime::TlsEnd::Kind::kRejected ? RemoteFault::kRejected : RemoteFault::kUnreachable,
+                    end.why);
     const auto link = links_.extract(node);
     feed_(controller::RemoteLost{
         .node = node, .token = link.mapped().token, .why = fmt::format("{}: {}", link.mapped().where, end.why)});

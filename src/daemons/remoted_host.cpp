@@ -51,10 +51,9 @@ struct RemotedHost::Impl {
                    [this](runtime::TlsServer::PeerId id, xml::NodePtr message) {
                        feed(remote::PeerMessage{.id = client_of(id), .message = std::move(message)});
                    },
-               .closed =
-                   [this](runtime::TlsServer::PeerId id, const std::string& why) {
-                       feed(remote::PeerClosed{.id = client_of(id), .why = why});
-                   }}),
+               .closed = [this](
+                             runtime::TlsServer::PeerId id,
+                             const std::string& why) { feed(remote::PeerClosed{.id = client_of(id), .why = why}); }}),
           proxied(loop,
                   {.prefix = options.ipc_prefix,
                    .owner = ::geteuid() == 0 ? std::nullopt : std::optional(::geteuid()),

@@ -100,8 +100,8 @@ ProxyEffects Proxy::on_request(const wire::ClientRequest& request) {
     }
     xml::Builder message = make_proxy_message("request", client.uuid);
     message
-        .set("lrmd_ipc_client", fmt::format("proxy-{}-{}-{}", wire::service_name(client.service), client.pid,
-                                            client.uuid.substr(0, 8)))
+        .set("lrmd_ipc_client",
+             fmt::format("proxy-{}-{}-{}", wire::service_name(client.service), client.pid, client.uuid.substr(0, 8)))
         .set("lrmd_ipc_user", client.user)
         .set("lrmd_ipc_msg_id", request.id)
         .set("lrmd_ipc_msg_flags", (request.flags & wire::kExpectsResponse) | wire::kProxied);

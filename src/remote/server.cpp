@@ -80,8 +80,8 @@ void Server::handle(const PeerMessage& input) {
             perform(proxy_.on_message(input.id, message));
     }
     // The executor numbers all requests, and answers those for the proxy, too.
-    effects_.emplace_back(ToExecutor{wire::ClientRequest{
-        .client = input.id, .id = id, .flags = wire::kExpectsResponse, .message = input.message}});
+    effects_.emplace_back(ToExecutor{
+        wire::ClientRequest{.client = input.id, .id = id, .flags = wire::kExpectsResponse, .message = input.message}});
 }
 
 void Server::handle(const PeerClosed& input) {
@@ -134,8 +134,8 @@ void Server::handle(const ShutdownRequested&) {
         return end();
     }
     phase_ = Phase::kAsking;
-    log(wire::Severity::kNotice, fmt::format("Asking {} to move the resources away before this node leaves",
-                                             peers_.at(proxy_.provider()).name));
+    log(wire::Severity::kNotice,
+        fmt::format("Asking {} to move the resources away before this node leaves", peers_.at(proxy_.provider()).name));
     send(proxy_.provider(), *make_proxy_message("shutdown_req", kNoSession).build(), "notify", 0);
     effects_.emplace_back(wire::ArmTimer{kShutdownTimer, now_.mono + kShutdownAnswer});
 }

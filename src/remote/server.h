@@ -80,7 +80,7 @@ public:
 private:
     struct Peer {
         std::string from;
-        std::string name;                        ///< as it registered
+        std::string name;                       ///< as it registered
         std::set<std::uint32_t> registrations;  ///< requests to become a provider that are not answered yet
     };
     enum class Phase : std::uint8_t {

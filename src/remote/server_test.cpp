@@ -39,7 +39,8 @@ protected:
     /// Effects as lines; log lines are left out.
     std::vector<std::string> on(const Input& input) {
         lines_.clear();
-        for (const Effect& effect : server_.on(Now{now_, {}}, input)) std::visit([this](const auto& e) { say(e); }, effect);
+        for (const Effect& effect : server_.on(Now{now_, {}}, input))
+            std::visit([this](const auto& e) { say(e); }, effect);
         return lines_;
     }
     std::vector<std::string> from(wire::ClientId peer, const std::string& text) {
@@ -47,13 +48,15 @@ protected:
     }
     void connect(wire::ClientId peer) {
         on(PeerConnected{.id = peer, .uuid = "uuid", .from = "10.0.0.1:4000"});
-        from(peer,
-             R"(<lrmd_command lrmd_op="register" lrmd_clientname="c" lrmd_is_ipc_provider="true" lrmd_remote_msg_id="1"/>)");
+        from(
+            peer,
+            R"(<lrmd_command lrmd_op="register" lrmd_clientname="c" lrmd_is_ipc_provider="true" lrmd_remote_msg_id="1"/>)");
         on(FromExecutor{wire::Respond{peer, 1, tree(R"(<lrmd_reply lrmd_rc="0"/>)")}});
     }
 
     static std::string name(wire::ClientId id) {
-        return id.value >= kFirstPeer ? fmt::format("peer{}", id.value - kFirstPeer) : fmt::format("client{}", id.value);
+        return id.value >= kFirstPeer ? fmt::format("peer{}", id.value - kFirstPeer)
+                                      : fmt::format("client{}", id.value);
     }
     void say(const ToPeer& e) { lines_.push_back(fmt::format("{} <- {}", name(e.peer), xml::write(*e.message))); }
     void say(const ClosePeer& e) { lines_.push_back(fmt::format("close {}", name(e.peer))); }
@@ -98,8 +101,9 @@ TEST_F(RemoteServer, ARepliesNumberIsItsRequests) {
     on(PeerConnected{.id = kOne, .uuid = "u", .from = "f"});
     EXPECT_THAT(from(kOne, R"(<lrmd_command lrmd_op="lrmd_rsc_poke" lrmd_remote_msg_id="17"/>)"),
                 ElementsAre("executor: request 17 of peer1"));
-    EXPECT_THAT(on(FromExecutor{wire::Respond{kOne, 17, tree(R"(<lrmd_reply lrmd_rc="0"/>)")}}),
-                ElementsAre(R"(peer1 <- <lrmd_reply lrmd_rc="0" lrmd_remote_msg_id="17" lrmd_remote_msg_type="reply"/>)"));
+    EXPECT_THAT(
+        on(FromExecutor{wire::Respond{kOne, 17, tree(R"(<lrmd_reply lrmd_rc="0"/>)")}}),
+        ElementsAre(R"(peer1 <- <lrmd_reply lrmd_rc="0" lrmd_remote_msg_id="17" lrmd_remote_msg_type="reply"/>)"));
 }
 
 TEST_F(RemoteServer, ANotificationHasNumberZero) {

@@ -13,7 +13,15 @@ namespace {
 constexpr std::uint32_t kMagic = 0xBADADBBD;
 constexpr std::uint32_t kVersion = 1;
 /// Where the fields stand.
-enum Offset : std::size_t { kEndian = 0, kVersionAt = 4, kId = 8, kTotal = 24, kPayload = 28, kPacked = 32, kPlain = 36 };
+enum Offset : std::size_t {
+    kEndian = 0,
+    kVersionAt = 4,
+    kId = 8,
+    kTotal = 24,
+    kPayload = 28,
+    kPacked = 32,
+    kPlain = 36
+};
 
 template <class T>
 void put(std::string& out, std::size_t at, T value) {
@@ -47,8 +55,8 @@ Result<Header> read_header(std::string_view bytes) {
     if (header.version != kVersion)
         return fail(Errc::kInvalid, fmt::format("a frame of version {}, not {}", header.version, kVersion));
     if (header.payload != kRemoteHeaderSize)
-        return fail(Errc::kInvalid, fmt::format("a frame whose payload begins at {}, not {}", header.payload,
-                                                kRemoteHeaderSize));
+        return fail(Errc::kInvalid,
+                    fmt::format("a frame whose payload begins at {}, not {}", header.payload, kRemoteHeaderSize));
     const std::uint32_t sent = header.packed != 0 ? header.packed : header.plain;
     if (sent == 0 || header.plain == 0 || header.plain > kRemoteTextMax || sent > kRemoteTextMax)
         return fail(Errc::kInvalid, fmt::format("a message of {} bytes ({} as sent)", header.plain, sent));

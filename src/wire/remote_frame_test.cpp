@@ -44,7 +44,7 @@ std::string decode(const std::string& bytes) {
 
 TEST(RemoteFrame, IsAsTheReferenceWritesIt) {
     // Captured between 2.1.5 peers, for a payload of 197 bytes.
-    const unsigned char expected[] = {0xbd, 0xdb, 0xda, 0xba, 1, 0, 0, 0, 1, 0, 0, 0, 0,    0, 0, 0, 0, 0, 0, 0,
+    const unsigned char expected[] = {0xbd, 0xdb, 0xda, 0xba, 1,    0, 0, 0, 1,    0, 0, 0, 0, 0, 0, 0, 0,    0, 0, 0,
                                       0,    0,    0,    0,    0xed, 0, 0, 0, 0x28, 0, 0, 0, 0, 0, 0, 0, 0xc5, 0, 0, 0};
     const auto frame = encode_remote(1, std::string(196, 'x'));
     ASSERT_TRUE(frame);

@@ -31,7 +31,8 @@ TEST(InitEnvironment, IsReadAsNamesAndValues) {
 }
 
 /// Runs as an init of its own, below which everything stays.
-int status_of_init(const std::function<void(int report)>& daemon, const std::function<void(pid_t init, int from)>& act) {
+int status_of_init(const std::function<void(int report)>& daemon,
+                   const std::function<void(pid_t init, int from)>& act) {
     std::array<int, 2> pipe_ends{};
     EXPECT_EQ(::pipe(pipe_ends.data()), 0);
     const pid_t init = ::fork();

@@ -30,8 +30,8 @@ struct TcpConnect::Impl {
         : loop(l), done(std::move(d)), name(std::move(n)), deadline(until) {
         overall = loop.at(deadline, [this] {
             if (fd >= 0) faults.push_back(fmt::format("{}: no answer", describe_address(addresses[tried - 1])));
-            finish(fail(Errc::kUnreachable,
-                        faults.empty() ? fmt::format("{}: its address was not found in time", name) : join(faults, "; ")));
+            finish(fail(Errc::kUnreachable, faults.empty() ? fmt::format("{}: its address was not found in time", name)
+                                                           : join(faults, "; ")));
         });
     }
     ~Impl() { drop(); }
@@ -65,8 +65,8 @@ struct TcpConnect::Impl {
             const sockaddr_storage& address = addresses[tried++];
             fd = ::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
             const socklen_t size = address.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
-            const bool begun =
-                fd >= 0 && (::connect(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0 || errno == EINPROGRESS);
+            const bool begun = fd >= 0 && (::connect(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0 ||
+                                           errno == EINPROGRESS);
             if (!begun) {
                 faults.push_back(fmt::format("{}: {}", describe_address(address), std::strerror(errno)));
                 drop();

@@ -60,7 +60,7 @@ struct TlsChannel::Impl {
     bool established = false;
     bool over = false;
     std::uint64_t sent = 0;  // messages
-    bool again = false;  // GnuTLS holds the last piece that was handed to it
+    bool again = false;      // GnuTLS holds the last piece that was handed to it
     std::deque<std::string> out;
     std::size_t out_bytes = 0;
     std::size_t out_used = 0;  // of the first
@@ -84,8 +84,8 @@ struct TlsChannel::Impl {
         else
             watch_for(client ? EPOLLOUT : EPOLLIN);
         timer = loop.after(options.handshake_max, [this] {
-            end({TlsEnd::Kind::kTimeout, fmt::format("no TLS handshake within {} s",
-                                                     (options.handshake_max.count() + 999) / 1000)});
+            end({TlsEnd::Kind::kTimeout,
+                 fmt::format("no TLS handshake within {} s", (options.handshake_max.count() + 999) / 1000)});
         });
     }
     ~Impl() {
@@ -104,8 +104,8 @@ struct TlsChannel::Impl {
         if (events == watched && watch) return;
         watched = events;
         watch.reset();
-        watch = loop.on_fd(fd, events, [this](std::uint32_t) { serve(); },
-                           established ? Priority::kNormal : Priority::kLow);
+        watch = loop.on_fd(
+            fd, events, [this](std::uint32_t) { serve(); }, established ? Priority::kNormal : Priority::kLow);
     }
 
     /// Last of what a function does: the owner may destroy this.
@@ -136,8 +136,7 @@ struct TlsChannel::Impl {
         int rc = 0;
         do rc = gnutls_handshake(session);
         while (rc == GNUTLS_E_INTERRUPTED || (rc < 0 && rc != GNUTLS_E_AGAIN && gnutls_error_is_fatal(rc) == 0));
-        if (rc == GNUTLS_E_AGAIN)
-            return watch_for(gnutls_record_get_direction(session) == 0 ? EPOLLIN : EPOLLOUT);
+        if (rc == GNUTLS_E_AGAIN) return watch_for(gnutls_record_get_direction(session) == 0 ? EPOLLIN : EPOLLOUT);
         if (rc < 0) {
             const bool rejected = is_rejection(rc);
             // So that the other end can tell, too.
@@ -208,9 +207,9 @@ struct TlsChannel::Impl {
             // The header goes as a record of its own: Pacemaker 2.1.x reads 80 bytes at first, and then waits for the
             // socket to become readable again, which it does not while the rest of a record sits in GnuTLS.
             const std::size_t end = out_used < wire::kRemoteHeaderSize ? wire::kRemoteHeaderSize : first.size();
-            const ssize_t n = again ? gnutls_record_send(session, nullptr, 0)
-                                    : gnutls_record_send(session, first.data() + out_used,
-                                                         std::min(end - out_used, kRecordMax));
+            const ssize_t n =
+                again ? gnutls_record_send(session, nullptr, 0)
+                      : gnutls_record_send(session, first.data() + out_used, std::min(end - out_used, kRecordMax));
             again = n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED;
             if (n == GNUTLS_E_INTERRUPTED) continue;
             if (n == GNUTLS_E_AGAIN) return std::nullopt;

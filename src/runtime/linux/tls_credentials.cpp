@@ -24,16 +24,16 @@ template <auto Free>
 struct FreeWith {
     void operator()(auto* p) const { Free(p); }
 };
-using PskClient =
-    std::unique_ptr<std::remove_pointer_t<gnutls_psk_client_credentials_t>, FreeWith<&gnutls_psk_free_client_credentials>>;
-using PskServer =
-    std::unique_ptr<std::remove_pointer_t<gnutls_psk_server_credentials_t>, FreeWith<&gnutls_psk_free_server_credentials>>;
+using PskClient = std::unique_ptr<std::remove_pointer_t<gnutls_psk_client_credentials_t>,
+                                  FreeWith<&gnutls_psk_free_client_credentials>>;
+using PskServer = std::unique_ptr<std::remove_pointer_t<gnutls_psk_server_credentials_t>,
+                                  FreeWith<&gnutls_psk_free_server_credentials>>;
 using Certificates = std::unique_ptr<std::remove_pointer_t<gnutls_certificate_credentials_t>,
                                      FreeWith<&gnutls_certificate_free_credentials>>;
 
 /// Why this user cannot read it, and what would be right.
 std::string describe_denied(const std::string& path) {
-    struct stat status {};
+    struct stat status{};
     std::string owner = "somebody else";
     if (::stat(path.c_str(), &status) == 0)
         owner = fmt::format("user {} and group {} with mode {:04o}", user_name(status.st_uid), status.st_gid,
@@ -59,7 +59,7 @@ Result<Key> read_key(const std::vector<std::string>& files) {
         return fail(errno == ENOENT ? Errc::kNotFound : Errc::kIo,
                     fmt::format("There is no key {}: {}", join(files, " or "), std::strerror(errno)));
     Key key{.file = file, .bytes = {}, .remark = {}};
-    struct stat status {};
+    struct stat status{};
     const bool regular = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
     std::array<char, 4096> chunk{};
     ssize_t n = 0;
@@ -109,9 +109,8 @@ Result<Certificates> load_certificates(const TlsSettings& settings) {
 TlsSettings tls_settings_of_environment() {
     TlsSettings settings;
     const std::string location = pcmk_option("authkey_location");
-    settings.key_files = location.empty()
-                             ? std::vector<std::string>{"/etc/pacemaker/authkey", "/etc/corosync/authkey"}
-                             : std::vector<std::string>{location};
+    settings.key_files = location.empty() ? std::vector<std::string>{"/etc/pacemaker/authkey", "/etc/corosync/authkey"}
+                                          : std::vector<std::string>{location};
     if (const std::string base = pcmk_option("tls_priorities"); !base.empty()) settings.priorities = base;
     settings.certificate = pcmk_option("cert_file");
     settings.private_key = pcmk_option("key_file");

@@ -17,8 +17,8 @@ struct gnutls_session_int;
 namespace systole::runtime {
 
 struct TlsSettings {
-    std::vector<std::string> key_files;  ///< the first that exists is the key
-    std::string priorities = "NORMAL";   ///< GnuTLS' base priority string
+    std::vector<std::string> key_files;               ///< the first that exists is the key
+    std::string priorities = "NORMAL";                ///< GnuTLS' base priority string
     std::string certificate, private_key, authority;  ///< files; certificates are used where all three are set
     std::string revocations;                          ///< file with revoked certificates; may be empty
     unsigned dh_bits_min = 0;                         ///< for a client with TLS 1.2; 0: GnuTLS' own

@@ -60,12 +60,11 @@ Result<int> listen_on(const Address& address) {
     const int off = 0;
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (address.bytes.ss_family == AF_INET6) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    if (::bind(fd, reinterpret_cast<const sockaddr*>(&address.bytes), address.size) != 0 || ::listen(fd, kBacklog) != 0) {
+    if (::bind(fd, reinterpret_cast<const sockaddr*>(&address.bytes), address.size) != 0 ||
+        ::listen(fd, kBacklog) != 0) {
         const int error = errno;
         ::close(fd);
-        const Errc code = error == EADDRINUSE      ? Errc::kExists
-                          : error == EADDRNOTAVAIL ? Errc::kUnreachable
-                                                   : Errc::kIo;
+        const Errc code = error == EADDRINUSE ? Errc::kExists : error == EADDRNOTAVAIL ? Errc::kUnreachable : Errc::kIo;
         return fail(code, fmt::format("{}: {}", describe_address(address.bytes), std::strerror(error)));
     }
     return fd;
@@ -140,8 +139,7 @@ struct TlsServer::Impl {
         for (int i = 0; i < kAcceptsARound; ++i) {
             sockaddr_storage peer{};
             socklen_t size = sizeof peer;
-            const int fd =
-                ::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+            const int fd = ::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
             if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
                 complain(fmt::format("A connection waits: {}", std::strerror(errno)));
                 accepting.reset();
@@ -172,16 +170,15 @@ struct TlsServer::Impl {
             ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
         }
         const PeerId id = next++;
-        unproven[id] = {from, std::make_unique<TlsChannel>(
-                                  loop, fd,
-                                  TlsChannelOptions{.credentials = credentials, .handshake_max = options.handshake_max},
-                                  TlsChannel::Handlers{
-                                      .established = [this, id] { establish(id); },
-                                      .message =
-                                          [this, id](xml::NodePtr message) {
-                                              if (handlers.message) handlers.message(id, std::move(message));
-                                          },
-                                      .ended = [this, id](const TlsEnd& end) { ended(id, end); }})};
+        unproven[id] = {
+            from, std::make_unique<TlsChannel>(
+                      loop, fd, TlsChannelOptions{.credentials = credentials, .handshake_max = options.handshake_max},
+                      TlsChannel::Handlers{.established = [this, id] { establish(id); },
+                                           .message =
+                                               [this, id](xml::NodePtr message) {
+                                                   if (handlers.message) handlers.message(id, std::move(message));
+                                               },
+                                           .ended = [this, id](const TlsEnd& end) { ended(id, end); }})};
     }
 
     void establish(PeerId id) {

@@ -66,21 +66,19 @@ protected:
         options.address = "127.0.0.1";
         options.port = 0;
         options.log = [this](const wire::Log& line) { log_.push_back(line.text); };
-        server_.emplace(loop_, std::move(options),
-                        TlsServer::Handlers{.connected =
-                                                [this](TlsServer::PeerId id, const std::string&) {
-                                                    events_.push_back(fmt::format("{} connected", id));
-                                                },
-                                            .message =
-                                                [this](TlsServer::PeerId id, const xml::NodePtr& message) {
-                                                    events_.push_back(fmt::format("{}: {}", id, xml::write(*message)));
-                                                    if (!echo_) return;
- EXPECT_TRUE(server_->send(id, *message));
-                                                },
-                                            .closed =
-                                                [this](TlsServer::PeerId id, const std::string&) {
-                                                    events_.push_back(fmt::format("{} closed", id));
-                                                }});
+        server_.emplace(
+            loop_, std::move(options),
+            TlsServer::Handlers{
+                .connected = [this](TlsServer::PeerId id,
+                                    const std::string&) { events_.push_back(fmt::format("{} connected", id)); },
+                .message =
+                    [this](TlsServer::PeerId id, const xml::NodePtr& message) {
+                        events_.push_back(fmt::format("{}: {}", id, xml::write(*message)));
+                        if (!echo_) return;
+                        EXPECT_TRUE(server_->send(id, *message));
+                    },
+                .closed = [this](TlsServer::PeerId id,
+                                 const std::string&) { events_.push_back(fmt::format("{} closed", id)); }});
         const auto port = server_->open();
         ASSERT_TRUE(port) << port.error().what;
         port_ = *port;
@@ -103,8 +101,7 @@ protected:
                     loop_, *fd, TlsChannelOptions{.credentials = *credentials},
                     TlsChannel::Handlers{
                         .established = [&client] { client.established = true; },
-                        .message =
-                            [&client](const xml::NodePtr& m) { client.messages.push_back(xml::write(*m)); },
+                        .message = [&client](const xml::NodePtr& m) { client.messages.push_back(xml::write(*m)); },
                         .ended = [&client](const TlsEnd& end) { client.end = end; }});
             });
         return client;
