@@ -93,14 +93,14 @@ CONFIGURATION = (
     + "<constraints>" + rl.located("a", "n1", 200) + rl.located("g", "n2", 200) + rl.located("fencing", "n3", 200)
     + "</constraints></configuration>")
 
-# Words are a command; a leading "!" only does it (its answer is not compared), "~" compares its lines in any order (that of
-# nodes goes by who joined first), "wait" lets both come to rest. The number
-# of updates that a command counts is the reference's own affair, so CIBs are compared section by section.
+# Words are a command; a leading "!" only does it (its answer is not compared), "~" compares its lines in any order (nodes are
+# listed by who joined first, resources of a node by whose result came first), "wait" lets both come to rest. The number of
+# updates that a command counts is the reference's own affair, so CIBs are compared section by section.
 STEPS = [
     ["!", "cibadmin", "--modify", "--allow-create", "--xml-text", CONFIGURATION],
     ["wait"],
     ["crm_mon", "-1"],
-    ["crm_mon", "-1", "-n", "-r"],
+    ["~", "crm_mon", "-1", "-n", "-r"],
     ["~", "crm_mon", "-1", "--output-as=xml", "--include=nodes,resources"],
     ["~", "crm_node", "-l"],
     ["crm_node", "-n"],
