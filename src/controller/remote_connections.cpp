@@ -62,6 +62,16 @@ void RemoteConnections::result(const Now& now, const ConnectionOrder& order, Exe
                                       .took = now.mono - order.begun.mono});
 }
 
+/// A hand-over of a connection that is not there. As a failure it would have the remote node fenced.
+void RemoteConnections::refuse(const Now& now, const ConnectionOrder& order, Events& out) {
+    ConnectionResult none{.run = order.run, .node = order.node, .status = ExecStatus::kNotConnected, .rc = 1};
+    none.reason = "There is no connection to hand over";
+    none.begun = order.begun.wall;
+    none.took = now.mono - order.begun.mono;
+    none.refused = true;
+    out.emplace_back(std::move(none));
+}
+
 // ---- Orders ---------------------------------------------------------------------------------------------------------
 
 RemoteConnections::Events RemoteConnections::order(const Now& now, const ConnectionOrder& order) {
@@ -73,7 +83,7 @@ RemoteConnections::Events RemoteConnections::order(const Now& now, const Connect
         c.guest = order.guest;
         c.server = server_of(order);
         c.port = port_of(order);
-        if (std::holds_alternative<Searching>(c.phase)) search_over(now, order.node, true, true, out);
+        if (std::holds_alternative<Searching>(c.phase)) search_over(now, order.node, true, true, out, true);
         if (up) {
             c.active = true;
             c.hands_over = false;
@@ -86,11 +96,16 @@ RemoteConnections::Events RemoteConnections::order(const Now& now, const Connect
     } else if (action == "stop") {
         stop(now, order, out);
     } else if (action == "migrate_to") {
+        if (auto* searching = std::get_if<Searching>(&c.phase); searching != nullptr) {
+            // A failed hand-over would have the node fenced; whoever planned it shall plan anew when more is known.
+            searching->refused.push_back(order);
+            return out;
+        }
         c.hands_over = up;
         if (up) {
             result(now, order, ExecStatus::kDone, 0, "", out);
         } else {
-            result(now, order, ExecStatus::kNotConnected, 1, "There is no connection to hand over", out);
+            refuse(now, order, out);
         }
     } else if (action == "monitor") {
         if (auto* searching = std::get_if<Searching>(&c.phase); searching != nullptr) {
@@ -132,7 +147,7 @@ void RemoteConnections::connect(const Now& now, const std::string& node, Events&
 void RemoteConnections::stop(const Now& now, const ConnectionOrder& order, Events& out) {
     Connection& c = at(order.node);
     give_up_opening(now, order.node, "Stopped before the connection was made", out);
-    if (std::holds_alternative<Searching>(c.phase)) search_over(now, order.node, true, true, out);
+    if (std::holds_alternative<Searching>(c.phase)) search_over(now, order.node, true, true, out, true);
     if (c.hands_over && std::holds_alternative<Up>(c.phase)) {
         // The node that takes over registers in a moment; only then it is certain that nothing on the remote node has
         // to be looked for again.
@@ -459,25 +474,30 @@ void RemoteConnections::search(const Now& now, const std::string& node, Events& 
                   .node = node, .token = searching.token, .server = c.server, .port = c.port, .timeout = kReachMax});
 }
 
-void RemoteConnections::search_over(const Now& now, const std::string& node, bool found, bool here, Events& out) {
+void RemoteConnections::search_over(const Now& now, const std::string& node, bool found, bool here, Events& out,
+                                    bool ordered) {
     Connection& c = at(node);
     const auto failing = std::get<Searching>(c.phase).failing;
+    const auto refused = std::get<Searching>(c.phase).refused;
     c.phase = Down{};
     move_into(out, DisconnectRemote{node});
     for (const char* what : {"try", "search"}) move_into(out, no_timer(what, node));
     if (!found) {
         out.emplace_back(RemoteSearched{.node = node});
         fail_monitors(now, node, failing, out);
+        for (const ConnectionOrder& order : refused) refuse(now, order, out);
         return;
     }
     // The end of a search is the end of monitors that recur, and what a probe finds is: nothing here.
     for (const auto& [run, order] : failing)
         if (order.interval.count() == 0) result(now, order, ExecStatus::kDone, 7, "", out);
-    out.emplace_back(RemoteSearched{.node = node, .found = true, .here = here});
+    out.emplace_back(RemoteSearched{.node = node, .found = true, .here = here, .ordered = ordered});
     ConnectionOrder gone;
     gone.node = node;
     gone.begun = now;
     result(now, gone, ExecStatus::kDone, 7, "", out);
+    // Whoever ordered these plans anew, and then knows that.
+    for (const ConnectionOrder& order : refused) refuse(now, order, out);
 }
 
 RemoteConnections::Events RemoteConnections::reach(const std::string& asker, const std::string& node,

@@ -51,6 +51,7 @@ struct ConnectionResult {
     std::string reason;
     WallTime begun{};
     Duration took{0};
+    bool refused{};  ///< it was not begun: no failure of the connection, and nothing to record
 };
 
 // ---- What became of connections, in the order in which it happened
@@ -75,6 +76,7 @@ struct RemoteSearch {
 struct RemoteSearched {
     std::string node;
     bool found{}, here{};
+    bool ordered{};  ///< a start or stop was ordered before it came to an end
 };
 /// The answer to reach().
 struct RemoteReached {
@@ -144,6 +146,7 @@ private:
     };
     struct Searching {                                     ///< it was lost; who can reach it?
         std::map<std::uint32_t, ConnectionOrder> failing;  ///< monitors that fail if nobody can
+        std::vector<ConnectionOrder> refused;              ///< orders that made no sense by the end of it
         std::uint32_t token{};
         bool tried{};      ///< a try of our own has failed
         bool elsewhere{};  ///< a peer can reach it
@@ -179,7 +182,7 @@ private:
     void lost(const Now& now, const std::string& node, std::string_view why, Events& out, bool searchable = true,
               bool told = false);
     void search(const Now& now, const std::string& node, Events& out);
-    void search_over(const Now& now, const std::string& node, bool found, bool here, Events& out);
+    void search_over(const Now& now, const std::string& node, bool found, bool here, Events& out, bool ordered = false);
     static void fail_monitors(const Now& now, const std::string& node,
                               const std::map<std::uint32_t, ConnectionOrder>& failing, Events& out);
     void stop(const Now& now, const ConnectionOrder& order, Events& out);
@@ -187,6 +190,7 @@ private:
     void give_up_opening(const Now& now, const std::string& node, std::string_view why, Events& out);
     void request(const Now& now, const std::string& node, Asked asked, const xml::NodePtr& message, Events& out);
     void watch_answers(const std::string& node, Events& out);
+    static void refuse(const Now& now, const ConnectionOrder& order, Events& out);
     static void result(const Now& now, const ConnectionOrder& order, ExecStatus status, int rc, std::string_view why,
                        Events& out);
 

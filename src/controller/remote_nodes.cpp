@@ -165,7 +165,9 @@ void Controller::State::on_reach_request(const wire::NodeRef& from, const xml::N
 
 void Controller::State::remote_searched(const RemoteSearched& searched) {
     const std::string& node = searched.node;
-    if (!searched.found) {
+    if (searched.ordered) {
+        log(wire::Severity::kInfo, fmt::format("{} is no longer looked for: an order came first", node), node);
+    } else if (!searched.found) {
         log(wire::Severity::kWarning, fmt::format("no node can reach {}: its connection has failed", node), node);
     } else if (searched.here) {
         log(wire::Severity::kNotice, fmt::format("{} can be reached again: connecting anew", node), node);

@@ -119,6 +119,27 @@ TEST_F(RemoteWorld, ALostConnectionIsMadeAnewAndNothingIsRestarted) {
     EXPECT_EQ(state_of(world.cib("n1"), "r1")->get("in_ccm"), "true");
 }
 
+// A hand-over that was ordered while the node was searched for used to fail at once, and had it fenced.
+TEST_F(RemoteWorld, AHandOverOrderedDuringTheSearchIsNoFailure) {
+    start();
+    const std::string former = host();
+    world.freeze_remote("r1", true);
+    world.cut_connection("r1");
+    ASSERT_TRUE(world.run(seconds(5), [&] { return world.count("looking for a node") > 0; })) << joined();
+    const auto standby = xml::parse("<node id='" + former.substr(1) +
+                                    "'><instance_attributes id='sb'><nvpair id='sb-1' name='standby' value='on'/>"
+                                    "</instance_attributes></node>");
+    ASSERT_TRUE(standby.has_value());
+    (void)world.ask(former, wire::Service::kCibRw,
+                    {cib::make_request(cib::Op::kModify, "nodes", *standby, cib::option::kCanCreate)});
+    world.run(seconds(2));
+    world.freeze_remote("r1", false);
+    ASSERT_TRUE(world.run(seconds(60), [&] { return !host().empty() && host() != former; })) << joined();
+    world.run(seconds(30));
+    EXPECT_EQ(starts(), 1) << joined();
+    EXPECT_EQ(world.count("fenced"), 0) << joined();
+}
+
 TEST_F(RemoteWorld, AConnectionThatOnlyPeersCanMakeMovesToOne) {
     start();
     const std::string former = host();

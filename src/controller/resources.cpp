@@ -289,6 +289,11 @@ Resources::Step Resources::on_connection_result(const Now& now, const Connection
         Operation operation = std::move(run->second);
         running_.erase(run);
         OperationResult result = result_of(operation);
+        if (outcome.refused) {
+            erase_record(operation, step);  // the one that says it is under way
+            acknowledge(operation, result, operation.requester, step);
+            return step;
+        }
         finish(now, std::move(operation), std::move(result), step);
         return step;
     }
