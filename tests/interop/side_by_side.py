@@ -220,7 +220,8 @@ def do(side, words):
         side.settle()
     elif words == ["pause"]:
         time.sleep(12)  # the interval of a monitor
-    elif words == ["online"]:
+    elif words == ["online"]:  # after the power of a node went off
+        rl.until(f"{side.name} misses a node", lambda: "Online: [ n1 n2 n3 ]" not in side.run("n1", "crm_mon", "-1").stdout, 30)
         rl.until(f"all nodes of {side.name} are online", lambda: "Online: [ n1 n2 n3 ]" in side.run("n1", "crm_mon", "-1").stdout, 90)
         side.settle()
     elif words[0] == "!":
