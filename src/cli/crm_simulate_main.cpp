@@ -1,6 +1,5 @@
 // crm_simulate — shows what the cluster would do about a CIB, and what would come of it.
 // Source: crm_simulate(8); recorded output of Pacemaker 3.0.
-#include <cstdlib>
 #include <span>
 
 #include <fmt/format.h>
@@ -126,10 +125,6 @@ private:
     ExitCode profile();
     bool set_time(const xml::Node& cib);
     void show_status(model::Cluster& cluster, std::string_view title, bool pending);
-    /// What is wrong with the input is a log's matter: seen with -V, or where logs go to standard error.
-    void tell(std::span<const model::Problem> problems) {
-        if (output_.config().verbosity > 0 || std::getenv("PCMK_stderr") != nullptr) log_problems(output_, problems);
-    }
     void show_before(model::Cluster& cluster);
     bool wants_changes() const;
     void change(SimulatedCib& cib, const model::Cluster& cluster);
@@ -417,7 +412,7 @@ ExitCode Simulation::run() {
         output_.fail(cluster.error().what);
         return ExitCode::kConfig;
     }
-    tell((*cluster)->problems);
+    log_problems(output_, **cluster);
     show_before(**cluster);
 
     SimulatedCib simulated(cib_, real_now_.wall());
@@ -426,7 +421,7 @@ ExitCode Simulation::run() {
         cib_ = simulated.build();
         if (!set_time(*cib_)) return ExitCode::kUsage;
         // What is wrong with the configuration is said once for each reading of it.
-        if (const auto changed = model::read_cluster(cib_, now_)) tell((*changed)->problems);
+        if (const auto changed = model::read_cluster(cib_, now_)) log_problems(output_, **changed);
     } else if (const auto quorum = arguments_.value("quorum"); quorum) {
         simulated.set_quorum(*quorum);
         cib_ = simulated.build();
@@ -454,7 +449,7 @@ ExitCode Simulation::run() {
     std::vector<model::Problem> warnings;
     std::ranges::copy_if(plan->problems, std::back_inserter(warnings),
                          [](const model::Problem& problem) { return problem.kind == model::Problem::Kind::kWarning; });
-    tell(warnings);
+    log_problems(output_, warnings);
     show_plan_details(*plan);
     if (const auto path = arguments_.value("save-graph")) {
         if (!write_file(*path, xml::write(*plan->graph, {.pretty = true}), output_)) return ExitCode::kCannotCreate;
@@ -482,7 +477,7 @@ ExitCode Simulation::run() {
         if (!set_time(*result)) return ExitCode::kUsage;
         auto revised = model::read_cluster(result, now_);
         if (revised) {
-            tell((*revised)->problems);
+            log_problems(output_, **revised);
             output_.blank_line();
             show_status(**revised, "Revised Cluster Status", false);
         }

@@ -527,7 +527,7 @@ std::string_view origin_of(std::string_view problem) {
 void log_problems(Output& output, const Cluster& cluster) { log_problems(output, cluster.problems); }
 
 void log_problems(Output& output, std::span<const model::Problem> problems) {
-    // A simulation is about what would happen; what is wrong with the configuration is for who asks (and crm_verify).
+    // These commands are about the cluster; what is wrong with its configuration is for who asks (and crm_verify).
     if (output.config().verbosity == 0 && !output.config().logs_wanted) return;
     for (const model::Problem& problem : problems) {
         const bool error =
