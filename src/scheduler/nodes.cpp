@@ -85,8 +85,11 @@ void Scheduler::show_scores(const Resource& rsc, std::string_view pass) {
     if (!in.want_scores || rsc.removed) return;
     for (const Node* node : c.nodes) {
         if (const NodeScore* entry = rsc.allowed.find(*node)) {
+            const std::string score = to_string(entry->score);
             plan.scores.push_back(
-                {fmt::format("{}: {} allocation score on {}: {}", pass, rsc.id, node->name, to_string(entry->score))});
+                {fmt::format("{}: {} allocation score on {}: {}", pass, rsc.id, node->name, score),
+                 "node_weight",
+                 {{"function", std::string(pass)}, {"node", node->name}, {"score", score}, {"id", rsc.id}}});
         }
     }
     for (const Resource* child : rsc.children) show_scores(*child, pass);

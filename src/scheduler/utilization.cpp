@@ -123,8 +123,12 @@ void show_capacities(Scheduler& s, std::string_view when) {
     for (const Node* node : s.c.nodes) {
         if (node->is_guest() && node->remote->launcher->is_bundled()) continue;
         std::string line = fmt::format("{}: {} capacity:", when, node->name);
-        for (const auto& [name, value] : node->utilization) line += fmt::format(" {}={}", name, value);
-        s.plan.scores.push_back({std::move(line)});
+        std::vector<std::pair<std::string, std::string>> values{{"node", node->name}, {"comment", std::string(when)}};
+        for (const auto& [name, value] : node->utilization) {
+            line += fmt::format(" {}={}", name, value);
+            values.emplace_back(name, std::to_string(value));
+        }
+        s.plan.scores.push_back({std::move(line), "capacity", std::move(values)});
     }
 }
 
