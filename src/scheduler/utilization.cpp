@@ -101,9 +101,13 @@ Node* ban_insufficient_capacity(Scheduler& s, Resource& rsc) {
     for (const Resource* each : together) add_demand(s, *each, together, demand);
     bool any_capable = false;
     Node* most_capable = nullptr;
+    std::vector<Node*> candidates;
     for (Node* node : s.c.nodes) {
-        const NodeScore* entry = rsc.allowed.find(*node);
-        if (entry == nullptr || !s.available(node, true, entry)) continue;
+        if (rsc.allowed.find(*node) != nullptr) candidates.push_back(node);
+    }
+    s.in_table_order(candidates);
+    for (Node* node : candidates) {
+        if (!s.available(node, true, rsc.allowed.find(*node))) continue;
         if (has_capacity(*node, demand)) any_capable = true;
         if (most_capable == nullptr || compare_capacities(*node, *most_capable) < 0) most_capable = node;
     }
