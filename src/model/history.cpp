@@ -270,9 +270,17 @@ Resource* HistoryReader::read_resource(const xml::Node& entry, Node& node) {
     sort_by_age(operations);
     OnFail on_fail = OnFail::kIgnore;
     const xml::Node* last_failure = nullptr;
-    for (const xml::Node* operation : operations) read_operation(*operation, *resource, node, last_failure, on_fail);
+    Resource& noted = resource->unique ? *resource : resource->uber_parent();
+    for (const xml::Node* operation : operations) {
+        const Noting noting(c_, noted, ScoreNote::Cause::kHistory, operation->id());
+        read_operation(*operation, *resource, node, last_failure, on_fail);
+    }
     note_recurring(operations, *resource, node);
-    conclude(*resource, node, on_fail);
+    {
+        const Noting noting(c_, noted, ScoreNote::Cause::kHistory,
+                            last_failure != nullptr ? last_failure->id() : entry.id());
+        conclude(*resource, node, on_fail);
+    }
 
     if (const auto wanted = target_role(c_, *resource)) {
         if (resource->next_role == Role::kUnknown || *wanted < resource->next_role) resource->next_role = *wanted;

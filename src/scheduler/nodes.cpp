@@ -15,10 +15,11 @@ bool Scheduler::available(const Node* node, bool consider_score, const NodeScore
 }
 
 bool Scheduler::any_available(const NodeTable& table) const {
-    return std::ranges::any_of(c.nodes, [&](const Node* node) {
-        const NodeScore* entry = table.find(*node);
-        return entry != nullptr && available(node, true, entry);
+    bool found = false;
+    table.each([&](std::uint32_t index, const NodeScore& entry) {
+        found = found || available(&c.node_store[index], true, &entry);
     });
+    return found;
 }
 
 bool Scheduler::node_before(const NodeTable* table, const Node& a, const Node& b, const Node* preferred) const {
@@ -47,9 +48,8 @@ bool Scheduler::node_before(const NodeTable* table, const Node& a, const Node& b
 
 std::vector<Node*> Scheduler::sorted_nodes(const NodeTable& table, const Node* preferred) {
     std::vector<Node*> list;
-    for (Node* node : c.nodes) {
-        if (table.find(*node) != nullptr) list.push_back(node);
-    }
+    table.each([&](std::uint32_t index, const NodeScore&) { list.push_back(&c.node_store[index]); });
+    // Of a total order (names are unique): where the list began makes no difference.
     std::ranges::stable_sort(list,
                              [&](const Node* a, const Node* b) { return node_before(&table, *a, *b, preferred); });
     return list;

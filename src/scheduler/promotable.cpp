@@ -226,6 +226,7 @@ void add_promotion_scores(Scheduler& s, Resource& clone) {
     if (s.of(clone).promotion_scores_added) return;
     s.of(clone).promotion_scores_added = true;
     for (Resource* child : clone.children) {
+        const Noting noting(s.c, *child, Cause::kPromotion);
         for (const Node* node : s.c.nodes) {
             NodeScore* entry = child->allowed.find(*node);
             if (entry == nullptr || !s.available(node)) continue;

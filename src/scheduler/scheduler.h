@@ -23,6 +23,8 @@ namespace systole::scheduler {
 using model::Discovery;
 using model::NodeScore;
 using model::NodeTable;
+using model::Noting;
+using Cause = model::ScoreNote::Cause;
 
 /// A resource's preference for nodes, from a constraint or node health.
 struct Location {
