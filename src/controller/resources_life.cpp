@@ -44,7 +44,10 @@ Resources::Step Resources::on_executor_up(const Now& now) {
         if (resource.registered || is_connection(resource.identity)) continue;
         const auto recurring = std::exchange(resource.recurring, {});
         for (const auto& [key, operation] : recurring) {
-            if (operation.run != 0 || !operation.parameters.empty()) execute(now, operation, step);
+            if (operation.run != 0 || !operation.parameters.empty())
+                execute(now, operation, step);
+            else
+                erase_record(operation, step);  // taken over as it recurred: only the DC knows what to order
         }
     }
     for (Operation& operation : std::exchange(waiting_, {})) execute(now, std::move(operation), step);

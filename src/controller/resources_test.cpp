@@ -111,6 +111,38 @@ TEST_F(Orders, AStopThatLostItsExecutorIsDoneAgain) {
     EXPECT_EQ(asked(), std::vector<std::string>{"stop"});
 }
 
+// Found by a drill: the core and then the executor were replaced, and nobody monitored the resource any more.
+TEST_F(Orders, AMonitorOfWhichOnlyTheRecordIsKnownIsOrderedAnewAfterTheExecutorsEnd) {
+    const auto history = xml::parse(
+        R"(<lrm id="1"><lrm_resources><lrm_resource id="db" class="ocf" provider="pacemaker" type="Dummy">)"
+        R"(<lrm_rsc_op id="db_last_0" operation="start" interval="0" call-id="1" op-status="0" rc-code="0"/>)"
+        R"(<lrm_rsc_op id="db_monitor_10000" operation="monitor" interval="10000" call-id="2" op-status="0" rc-code="0"/>)"
+        R"(</lrm_resource></lrm_resources></lrm>)");
+    ASSERT_TRUE(history.has_value());
+    take(resources.import(kNow, history->get()));
+    const ControllerEffects questions = last.effects;
+    for (const ControllerEffect& effect : questions) {
+        const auto* e = std::get_if<ToExecutor>(&effect);
+        if (e == nullptr) continue;
+        const bool info = e->message->get("lrmd_op") == "lrmd_rsc_info";
+        take(resources.on_reply(
+            kNow,
+            {e->request,
+             *xml::parse(
+                 info
+                     ? R"(<lrmd_reply lrmd_rc="0" lrmd_class="ocf" lrmd_provider="pacemaker" lrmd_type="Dummy"/>)"
+                     : R"(<lrmd_reply lrmd_rc="0"><lrmd_rsc lrmd_rsc_id="db"><op lrmd_rsc_action="monitor" lrmd_rsc_interval="10000"/></lrmd_rsc></lrmd_reply>)")}));
+    }
+    ASSERT_EQ(recorded("db_monitor_10000"), 2);
+    take(resources.on_executor_down(kNow));
+    take(resources.on_executor_up(kNow));
+    EXPECT_EQ(recorded("db_monitor_10000"), 0);
+    const auto* erased = std::get_if<CibCall>(&last.effects.back());
+    ASSERT_NE(erased, nullptr) << "the DC hears of it and orders the monitor again";
+    EXPECT_EQ(erased->request->get("cib_op"), "cib_delete");
+    EXPECT_NE(erased->request->get("cib_section").find("lrm_rsc_op[@id='db_monitor_10000']"), std::string_view::npos);
+}
+
 // Found by a drill: moved away and back within a second, then migrated a second time while it ran.
 TEST_F(Orders, AStartEndsWhatWasLeftOfAMigration) {
     order("migrate_to");

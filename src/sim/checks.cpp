@@ -130,15 +130,18 @@ void TruthChecker::on_service_died(NodeId node, const std::string& instance) {
 }
 
 void TruthChecker::on_power(NodeId node, Power power) {
-    if (power == Power::kOn) return;
+    if (power == Power::kOn) {
+        on_.insert(node);
+        return;
+    }
+    const bool was_on = on_.erase(node) > 0;
     for (auto& [place, told] : told_)
         if (place.second == node && told.active) told = {false, true, world_.now()};
     std::erase_if(starting_, [&](const Place& place) { return place.second == node; });
     if (power != Power::kFenced) return;
     std::erase_if(may_run_, [&](const auto& entry) { return entry.first.second == node; });
     // I4: a fencing is done by somebody who lives on.
-    const auto nodes = world_.nodes();
-    if (std::ranges::none_of(nodes, [&](NodeId other) { return world_.powered(other); }))
+    if (was_on && on_.empty())
         world_.violate(fmt::format("I4: the fencing of {} leaves no machine on", world_.name(node)));
 }
 

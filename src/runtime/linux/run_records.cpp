@@ -22,7 +22,7 @@ Result<RunRecords> RunRecords::open(const std::string& directory) {
         return fail(code, fmt::format("Agents are not recorded in {}: {}", directory, why));
     };
     if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return broken(Errc::kIo, std::strerror(errno));
-    struct stat found {};
+    struct stat found{};
     if (::lstat(directory.c_str(), &found) != 0) return broken(Errc::kIo, std::strerror(errno));
     if (!S_ISDIR(found.st_mode) || found.st_uid != ::geteuid() || (found.st_mode & 022) != 0)
         return broken(Errc::kDenied, "it is not a directory of this user alone");
