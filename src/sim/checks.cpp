@@ -38,7 +38,9 @@ std::optional<bool> recorded_active(const xml::Node& cib, const std::string& nod
         const std::string_view id = entry->id();
         if (id.substr(0, id.find(':')) != resource) continue;
         for (const auto& record : entry->children()) {
-            const long long call = parse_integer(record->get("call-id")).value_or(-1);
+            // A recurring operation that failed and is fine again leaves both records with one number.
+            const bool remembered = record->id().ends_with("_last_failure_0");
+            const long long call = 2 * parse_integer(record->get("call-id")).value_or(-1) + (remembered ? 0 : 1);
             const long long rc = parse_integer(record->get("rc-code")).value_or(-1);
             if (call < newest || rc == 193 || parse_integer(record->get("op-status")).value_or(0) == -1) continue;
             const std::string_view action = record->get("operation");
