@@ -147,6 +147,13 @@ void Controller::State::on_fence_notice(const fencing::FenceNotice& notice) {
     if (!notice.outcome.ok() || notice.action == "on" || notice.target.empty()) return;
     if (same_ignoring_case(notice.target, self.name)) {
         if (std::holds_alternative<Stopping>(phase)) return;
+        if (!notice.witnessed) {
+            // A message waits while Corosync forms a new ring, and a machine may be back before that is done: who is
+            // meant is its life before. Who lives through a fencing has heard the question before the answer.
+            log(wire::Severity::kNotice,
+                fmt::format("this node was fenced by {} for {} before it started", notice.delegate, notice.origin));
+            return;
+        }
         log(wire::Severity::kError, fmt::format("this node was fenced by {} for {}, yet it runs: stopping at once",
                                                 notice.delegate, notice.origin));
         out.emplace_back(Panic{fmt::format("fenced by {} for {}", notice.delegate, notice.origin)});

@@ -120,6 +120,7 @@ struct FenceNotice {
     std::string client_name;  ///< "pacemaker-controld.4242", ...
     std::string client;       ///< the client's uuid
     Outcome outcome;
+    bool witnessed = true;  ///< this process was there when it was asked for
 };
 
 /// The history of fencing changed other than by one operation that ended (cleanup, synchronization).

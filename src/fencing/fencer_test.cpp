@@ -154,6 +154,27 @@ TEST_F(Wire, AnOperationWithPacemakerPeersGoesItsWay) {
         << "a second time it is only logged";
 }
 
+TEST_F(Wire, WhoWasNotThereWhenAFencingWasAskedForSaysSo) {
+    const auto done = [&](const std::string& id) {
+        return from("a1", R"(<st-reply t="st_notify" subt="broadcast" st_op="st_notify" count="1"><st_calldata>)"
+                          R"(<st_notify_fence state="2" st_target="a2" st_device_action="reboot" st_delegate="a1" )"
+                          R"(st_remote_op=")" +
+                              id +
+                              R"(" st_origin="a1" st_clientid="c" st_clientname="n.1" )"
+                              R"(op-status="0" rc-code="0" st_rc="0"/></st_calldata></st-reply>)");
+    };
+    const auto late = done("U-1");
+    ASSERT_EQ(all<FenceNotice>(late).size(), 1U);
+    EXPECT_FALSE(all<FenceNotice>(late)[0].witnessed) << "its target may be this node's life before";
+    static_cast<void>(from(
+        "a1", R"(<stonith_command t="stonith-ng" st_op="st_query" st_callid="2" st_callopt="0" st_remote_op="U-2" )"
+              R"(st_target="a2" st_device_action="reboot" st_origin="a1" st_clientid="c" st_clientname="n.1" )"
+              R"(st_timeout="40"/>)"));
+    const auto lived_through = done("U-2");
+    ASSERT_EQ(all<FenceNotice>(lived_through).size(), 1U);
+    EXPECT_TRUE(all<FenceNotice>(lived_through)[0].witnessed);
+}
+
 TEST_F(Wire, ATargetThatOrderedItsOwnFencingIsSpokenFor) {
     add_device();
     const auto asked = from(

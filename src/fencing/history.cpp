@@ -194,6 +194,7 @@ void Operations::merge_history(const xml::Node* history, bool answer) {
         }
         entry.created = c_.now.mono;
         entry.told = !entry.pending();
+        entry.witnessed = false;
         const bool lost = entry.pending() && c_.is_self(entry.origin);
         Operation& record = operations_.insert_or_assign(id, std::move(entry)).first->second;
         changed = true;

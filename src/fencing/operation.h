@@ -97,6 +97,7 @@ struct Operation {
     std::unique_ptr<Pursuit> pursuit;  ///< only at the owner
     bool relayed = false;              ///< a placeholder: another node was asked to own it
     bool told = false;                 ///< the result has been announced here
+    bool witnessed = true;             ///< this process was there when it was asked for; else it heard of it later
 
     [[nodiscard]] bool pending() const {
         return state == OperationState::kQuery || state == OperationState::kExecuting ||

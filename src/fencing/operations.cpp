@@ -379,6 +379,7 @@ void Operations::on_result(const xml::Node& message, std::string_view peer) {
         record.origin = what->get("st_origin", peer);
         record.client = what->get("st_clientid");
         record.client_name = what->get("st_clientname");
+        record.witnessed = false;
         operation = &create(std::move(record), nullptr);
     }
     if (operation->told) {
@@ -437,7 +438,7 @@ void Operations::conclude(Operation& operation, bool as_duplicate) {
     clients_.notify("st_notify_history");
     c_.effects.emplace_back(FenceNotice{operation.state, operation.target, operation.action, operation.delegate,
                                         operation.id, operation.origin, operation.client_name, operation.client,
-                                        operation.outcome});
+                                        operation.outcome, operation.witnessed});
     ended_.push_back(operation.id);
     for (const auto& id : std::exchange(operation.duplicates, {})) {
         Operation* duplicate = find(id);

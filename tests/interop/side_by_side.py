@@ -188,6 +188,7 @@ STEPS = [
     ["stonith_admin", "--history", "n3"],
     ["crm_mon", "-1"],
 ]
+BOOT_DELAY = "8"  # long beside Corosync's token and consensus: that a node is away can be seen
 SHELLS = [  # left out where they are not installed
     ["pcs", "resource", "create", "p", "ocf:pacemaker:Dummy", "op", "monitor", "interval=10s", "--wait=30"],
     ["pcs", "constraint", "location", "p", "prefers", "n1=INFINITY"],
@@ -253,7 +254,7 @@ def main():
     good = bad = 0
     with concurrent.futures.ThreadPoolExecutor(2) as both:
         try:
-            for up in both.map(lambda side: side.cluster("up", "3", "--stack", str(side.stack), "--boot-delay", "1", "--bare"), sides):
+            for up in both.map(lambda side: side.cluster("up", "3", "--stack", str(side.stack), "--boot-delay", BOOT_DELAY, "--bare"), sides):
                 if up.returncode != 0:
                     raise SystemExit(f"the lab does not come up: {up.stdout}{up.stderr}")
             for words in steps:
