@@ -255,6 +255,18 @@ ControllerEffects Controller::on_cib_changed(const Now& now, const cib::Changed&
     return s.finish();
 }
 
+ControllerEffects Controller::on_cib_behind(const Now& now, const std::string& node) {
+    State& s = *state_;
+    s.now = now;
+    if (s.settled_office() != nullptr) {
+        const std::string why = fmt::format("{} has a newer CIB", node);
+        s.log(wire::Severity::kNotice, fmt::format("{}: everybody joins again, with the newest", why), node);
+        s.abort(why);
+        s.begin_integration();
+    }
+    return s.finish();
+}
+
 ControllerEffects Controller::on_cib_reply(const Now& now, std::uint64_t token, const xml::NodePtr& reply) {
     State& s = *state_;
     s.now = now;

@@ -35,6 +35,8 @@ public:
     /// The CIB is loaded and its group joined.
     [[nodiscard]] ControllerEffects on_cib_ready(const Now& now, const xml::NodePtr& cib);
     [[nodiscard]] ControllerEffects on_cib_changed(const Now& now, const cib::Changed& change);
+    /// This node is DC, and that member was found to have a newer CIB.
+    [[nodiscard]] ControllerEffects on_cib_behind(const Now& now, const std::string& node);
     [[nodiscard]] ControllerEffects on_cib_reply(const Now& now, std::uint64_t token, const xml::NodePtr& reply);
 
     [[nodiscard]] ControllerEffects on_client_connected(const Now& now, const wire::Client& client);

@@ -713,6 +713,15 @@ Resources::Step Resources::on_event(const Now& now, const xml::Node& event) {
     result.queue_time_ms = number_of(event.get("lrmd_queue_time"), 0);
 
     const auto resource = resources_.find(id);
+    if (resource == resources_.end() && !imported_) {
+        // The newest of each operation: this may last as long as there is no DC.
+        std::erase_if(early_, [&](const xml::NodePtr& other) {
+            return other->get("lrmd_rsc_id") == id && other->get("lrmd_rsc_action") == action &&
+                   number_of(other->get("lrmd_rsc_interval"), 0) == result.interval_ms;
+        });
+        early_.push_back(event.share());
+        return step;
+    }
     if (result.interval_ms > 0) {
         if (resource == resources_.end()) return step;
         if (result.status == ExecStatus::kCancelled) step.ended.push_back({id, result});
@@ -858,7 +867,7 @@ Resources::Step Resources::on_reply(const Now& now, const ExecutorReply& reply) 
                 }
                 want_traits(identity, step);
             }
-            end_import_if_done(step);
+            end_import_if_done(now, step);
             break;
         }
         case Asked::Kind::kRecurring: {
@@ -884,7 +893,7 @@ Resources::Step Resources::on_reply(const Now& now, const ExecutorReply& reply) 
                 }
             }
             importing_.erase("");
-            end_import_if_done(step);
+            end_import_if_done(now, step);
             break;
         }
     }

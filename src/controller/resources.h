@@ -181,7 +181,7 @@ private:
     void after_forget(const Now& now, const Deleting& deleting, int rc, Step& step);
     const AgentTraits* traits_of(const ResourceIdentity& resource) const;
     void want_traits(const ResourceIdentity& resource, Step& step);
-    void end_import_if_done(Step& step);
+    void end_import_if_done(const Now& now, Step& step);
     static std::string agent_key(const ResourceIdentity& resource);
 
     wire::NodeRef self_;
@@ -196,6 +196,8 @@ private:
     std::map<std::uint32_t, std::string> metadata_tokens_;
     std::vector<Held> held_;                                      ///< results that wait for their agent's metadata
     std::map<std::string, std::vector<xml::NodePtr>> importing_;  ///< CIB records of resources that are asked about
+    bool imported_{};                                             ///< once, at least
+    std::vector<xml::NodePtr> early_;  ///< results of resources that only the import will make known
     std::uint32_t counter_{};
     std::int64_t connection_calls_ = kFirstConnectionCall;
 };

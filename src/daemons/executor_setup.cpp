@@ -68,6 +68,8 @@ ExecutorHostOptions prepare_executor(const runtime::LogSink& log) {
     options.config.ocf_root = variable("OCF_ROOT", "/usr/lib/ocf");
     options.config.fence_root = variable("SYSTOLE_FENCE_ROOT", "/usr/sbin");
     options.control_group = runtime::own_control_group();
+    const std::string run = runtime::paths_of_environment().run;
+    if (::mkdir(run.c_str(), S_IRWXU | S_IRGRP | S_IXGRP) == 0 || errno == EEXIST) options.records = run + "/agents";
     options.descriptors_max = raise_descriptor_limit();
     return options;
 }
