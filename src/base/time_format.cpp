@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::size_t kNanoDigits = 9;
 
-/// The length of "%N" with its digits at the beginning of `text` (which begins with '%'), and how many are wanted; 0 if it
-/// is something else.
+/// The length of "%N" with its digits at the beginning of `text` (which begins with '%'), and how many are wanted; 0 if
+/// it is something else.
 std::size_t nanoseconds_at(std::string_view text, std::size_t& digits) {
     std::size_t at = 1;
     std::size_t wanted = 0;

@@ -90,12 +90,12 @@ AlertEvent alert_of_fencing(const fencing::FenceNotice& notice) {
     return {.kind = AlertEvent::Kind::kFencing,
             .node = notice.target,
             .attribute = {},
-            .particulars = {{"task", "st_notify_fence"},
-                            {"desc", fmt::format("Operation {} of {} by {} for {}@{}: {} (ref={})", notice.action,
-                                                 notice.target,
-                                                 notice.delegate.empty() ? std::string_view("<no-one>") : notice.delegate,
-                                                 notice.client_name, notice.origin, result, notice.operation)},
-                            {"rc", fmt::to_string(fencing::legacy_code(outcome))}}};
+            .particulars = {
+                {"task", "st_notify_fence"},
+                {"desc", fmt::format("Operation {} of {} by {} for {}@{}: {} (ref={})", notice.action, notice.target,
+                                     notice.delegate.empty() ? std::string_view("<no-one>") : notice.delegate,
+                                     notice.client_name, notice.origin, result, notice.operation)},
+                {"rc", fmt::to_string(fencing::legacy_code(outcome))}}};
 }
 
 bool is_told(const OperationResult& result) {

@@ -1,9 +1,9 @@
 #pragma once
 // controller/alerts.h — which alert agents are told of an event, and in which words.
 //
-// Every cluster node tells its own agents of nodes and fencings that it hears of and of operations that it had carried out (on
-// a remote node: the host of the connection does); the writer of attributes tells of those. The executor runs the agents.
-// Source: Pacemaker Explained, "Alerts"; environment as the reference's nodes give it.
+// Every cluster node tells its own agents of nodes and fencings that it hears of and of operations that it had carried
+// out (on a remote node: the host of the connection does); the writer of attributes tells of those. The executor runs
+// the agents. Source: Pacemaker Explained, "Alerts"; environment as the reference's nodes give it.
 #include <cstdint>
 #include <string>
 #include <string_view>

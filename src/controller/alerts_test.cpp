@@ -14,7 +14,8 @@ using Environment = std::map<std::string, std::string>;
 constexpr Now kNow{.mono = {}, .wall = {1795399993}, .micros = 942544};
 
 xml::NodePtr cib_with(std::string_view alerts) {
-    return xml::parse(R"(<cib><configuration><alerts>)" + std::string(alerts) + "</alerts></configuration></cib>").value();
+    return xml::parse(R"(<cib><configuration><alerts>)" + std::string(alerts) + "</alerts></configuration></cib>")
+        .value();
 }
 
 /// What each agent that is told finds in its environment, with what the executor is asked beside ("path", "timeout").
@@ -24,7 +25,8 @@ std::vector<Environment> told(std::string_view config, const AlertEvent& event) 
     for (const xml::NodePtr& request : alerts.requests(kNow, 3600, cib_with(config).get(), event)) {
         EXPECT_EQ(request->get("lrmd_op"), "lrmd_alert_exec");
         const xml::Node* alert = request->child("lrmd_calldata")->child("lrmd_alert");
-        Environment one{{"path", std::string(alert->get("lrmd_alert_path"))}, {"timeout", std::string(alert->get("lrmd_timeout"))}};
+        Environment one{{"path", std::string(alert->get("lrmd_alert_path"))},
+                        {"timeout", std::string(alert->get("lrmd_timeout"))}};
         for (const auto& value : alert->child("attributes")->attributes())
             one.emplace(value.name.view(), value.value.view());
         for (const auto& param : alert->child("attributes")->children())
@@ -74,15 +76,17 @@ TEST(Alerts, WithoutRecipientsTheAgentIsToldAllTheSame) {
     ASSERT_EQ(runs.size(), 1U);
     EXPECT_EQ(runs[0].at("CRM_alert_recipient"), "");
     EXPECT_EQ(runs[0].at("timeout"), "30000");
-    EXPECT_TRUE(told(R"(<alert id="a" path="/agent"><meta_attributes id="m"><nvpair id="e" name="enabled" value="false"/>
+    EXPECT_TRUE(
+        told(R"(<alert id="a" path="/agent"><meta_attributes id="m"><nvpair id="e" name="enabled" value="false"/>
         </meta_attributes></alert>)",
-                     kLost)
-                    .empty());
+             kLost)
+            .empty());
 }
 
 TEST(Alerts, WhatIsSelectedIsTold) {
     const AlertEvent mark = alert_of_attribute({.attribute = "mark", .node = "n2", .value = "5", .by_writer = true}, 2);
-    const AlertEvent other = alert_of_attribute({.attribute = "other", .node = "n2", .value = {}, .by_writer = true}, 2);
+    const AlertEvent other =
+        alert_of_attribute({.attribute = "other", .node = "n2", .value = {}, .by_writer = true}, 2);
     EXPECT_TRUE(told(R"(<alert id="a" path="/agent"/>)", mark).empty()) << "attributes only where they are asked for";
     constexpr std::string_view kMark = R"(<alert id="a" path="/agent"><select><select_nodes/><select_attributes>
         <attribute id="m" name="mark"/></select_attributes></select></alert>)";
@@ -91,14 +95,16 @@ TEST(Alerts, WhatIsSelectedIsTold) {
     EXPECT_EQ(told(kMark, mark)[0].at("CRM_alert_attribute_value"), "5");
     EXPECT_TRUE(told(kMark, other).empty());
     EXPECT_EQ(told(kMark, kLost).size(), 1U);
-    constexpr std::string_view kAll =
-        R"(<alert id="a" path="/agent"><select><select_attributes/></select></alert>)";
+    constexpr std::string_view kAll = R"(<alert id="a" path="/agent"><select><select_attributes/></select></alert>)";
     EXPECT_EQ(told(kAll, other).size(), 1U);
     EXPECT_TRUE(told(kAll, kLost).empty());
 }
 
 TEST(Alerts, AnExpectedProbeIsNoNews) {
-    OperationResult result{.action = "monitor", .status = ExecStatus::kDone, .rc = 7, .transition_key = "1:2:7:353ce810-aec5-4c65-ae79-15aa1c16a600"};
+    OperationResult result{.action = "monitor",
+                           .status = ExecStatus::kDone,
+                           .rc = 7,
+                           .transition_key = "1:2:7:353ce810-aec5-4c65-ae79-15aa1c16a600"};
     EXPECT_FALSE(is_told(result));
     result.rc = 0;
     EXPECT_TRUE(is_told(result)) << "found active";
