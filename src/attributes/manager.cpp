@@ -324,10 +324,10 @@ Effects Manager::on_group_change(const Now& now, const wire::GroupChange& change
         for (auto& [call, waiting] : waiting_) waiting.missing.erase(it->first);
         it = peers_.erase(it);
     }
-    bool appeared = false;
+    std::vector<NodeId> appeared;
     for (const NodeId node : present) {
         if (peers_.contains(node)) continue;
-        appeared = true;
+        appeared.push_back(node);
         Peer& peer = peers_[node];
         for (const auto& [name, id] : node_ids_)
             if (id == std::to_string(node.value)) peer.name = name;
@@ -348,8 +348,11 @@ Effects Manager::on_group_change(const Now& now, const wire::GroupChange& change
         out.emplace_back(
             CibCall{token, cib::make_request(cib::Op::kDelete, path, {}, cib::option::kXPath), "hacluster"});
     }
-    if (appeared) announce_protocol(out);
-    if (appeared && is_writer()) send_all_values({}, out);
+    if (!appeared.empty()) announce_protocol(out);
+    if (!appeared.empty() && is_writer()) {
+        send_all_values({}, out);
+        erase_unknown(appeared, out);
+    }
     if (writer_left) {
         writer_.clear();
         call_election(now, out);
@@ -516,7 +519,7 @@ void Manager::apply_value(const Now& now, Attribute& attribute, const std::strin
     const bool same = value.text == text;
     if (same && !force) return;
     value.text = std::move(text);
-    if (!same) out.emplace_back(Changed{attribute.name, value.node, value.text, is_writer()});
+    if (!same) out.emplace_back(Changed{attribute.name, value.node, value.text, is_writer() && !attribute.is_private});
     if (attribute.is_private) return;
     value.unwritten = true;
     changed(now, attribute, out);
@@ -656,8 +659,24 @@ void Manager::became_writer(const Now& now, Effects& out) {
     writer_ = self_.name;
     (void)now;
     send_all_values({}, out);
+    const std::set<NodeId> everybody = members();
+    erase_unknown({everybody.begin(), everybody.end()}, out);
     table_.mark_all_unwritten();
     write_due(out);
+}
+
+// A node erases what an earlier life of it left in the CIB, but it may do so before it has met the others, and their
+// CIB then replaces its own. And a writer that ends, or a part of the cluster that goes on with another CIB, may leave
+// behind what was unset meanwhile. A node that has values the writer doesn't know tells them when it hears the writer.
+void Manager::erase_unknown(const std::vector<NodeId>& nodes, Effects& out) {
+    std::vector<std::string> ids;
+    for (const NodeId node : nodes) ids.push_back(std::to_string(node.value));
+    const std::uint64_t token = next_token_++;
+    writes_[token] = UnderWay{{}, 1, 0};
+    out.emplace_back(CibCall{token,
+                             cib::make_request(cib::Op::kDelete, unknown_values_path(table_, ids), {},
+                                               cib::option::kXPath | cib::option::kMultiple),
+                             "hacluster"});
 }
 
 void Manager::note_writer(const Now& now, const wire::NodeRef& from, const xml::Node& message, Effects& out) {

@@ -7,7 +7,8 @@
 //
 // Invariants: every client request that expects a response gets exactly one; the writer has at most one CIB
 // modification under way per attribute; a cluster node's values vanish when it leaves the group, and only it can bring
-// them back. Source: protocol sheet attrd.md (whole); ipc.md, section 6.
+// them back; what the CIB has for a member and no manager knows is erased when the member, or a new writer, appears.
+// Source: protocol sheet attrd.md (whole); ipc.md, section 6.
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -34,7 +35,7 @@ struct CibCall {
 struct Changed {
     std::string attribute, node;
     std::optional<std::string> value;
-    bool by_writer = false;  ///< this node is the writer, so this node tells the alert agents
+    bool by_writer = false;  ///< this node writes it into the CIB, so this node tells the alert agents
 };
 
 using Effect = std::variant<wire::Multicast, wire::Respond, wire::SendEvent, wire::ArmTimer, wire::CancelTimer,
@@ -110,6 +111,7 @@ private:
     void on_vote(const Now& now, const xml::Node& message, const wire::NodeRef& from, Effects& out);
     void became_writer(const Now& now, Effects& out);
     void note_writer(const Now& now, const wire::NodeRef& from, const xml::Node& message, Effects& out);
+    void erase_unknown(const std::vector<NodeId>& nodes, Effects& out);
     void write_due(Effects& out);
     [[nodiscard]] bool is_writer() const { return election_.state() == membership::Election::State::kWon; }
     [[nodiscard]] std::set<NodeId> members() const;

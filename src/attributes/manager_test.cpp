@@ -32,6 +32,13 @@ public:
         up_.erase(NodeId{id});
         members_changed();
     }
+    /// A new life of a node that was killed.
+    void start_again(unsigned id) {
+        auto& [node, manager] = nodes_.at(id - 1);
+        manager = Manager(node, id * 1000);
+        up_.insert(NodeId{id});
+        members_changed();
+    }
     void fire(unsigned id, const std::string& name) {
         perform(id, at(id).on_timer(now, name));
         run();
@@ -111,6 +118,8 @@ TEST(Table, ClearFailureFindsItsAttributes) {
 
 TEST(Manager, AnUpdateReachesAllAndTheWriterWritesIt) {
     Cluster c(3);
+    c.client(1, R"(<x t="attrd" task="update" attr_name="warm-up" attr_value="1"/>)");
+    c.answers();
     c.cib();
     c.client(2, R"(<x t="attrd" task="update" attr_name="foo" attr_value="7"/>)");
     for (unsigned i = 1; i <= 3; ++i) EXPECT_EQ(c.at(i).value("foo", "n2"), "7");
@@ -155,6 +164,39 @@ TEST(Manager, ALostNodesValuesVanishAndAnotherWriterTakesOver) {
     EXPECT_FALSE(c.at(left).writer().empty());
     EXPECT_EQ(c.at(left).value("foo", writer), std::nullopt);
     EXPECT_THAT(c.cib(), testing::HasSubstr("name=\"bar\" value=\"2\""));
+}
+
+TEST(Manager, WhatNoManagerKnowsOfAReturnedNodeIsErased) {
+    Cluster c(2);
+    c.client(1, R"(<x t="attrd" task="update" attr_name="fail-count-db#start_0" attr_value="3" attr_host="n2"/>)");
+    if (c.at(1).writer() != "n1") {
+        c.kill(2);
+        c.start_again(2);
+    }
+    ASSERT_EQ(c.at(1).writer(), "n1");
+    c.client(1, R"(<x t="attrd" task="update" attr_name="kept" attr_value="1" attr_host="n2"/>)");
+    c.kill(2);
+    c.client(1, R"(<x t="attrd" task="update" attr_name="early" attr_value="1" attr_host="n2" attr_host_id="2"/>)");
+    c.cib();
+    c.start_again(2);
+    EXPECT_THAT(c.cib(), testing::HasSubstr("cib_delete /cib/status/node_state[@id='2']/transient_attributes/*/nvpair"
+                                            "[not(@id='status-2-early')]\n"));
+}
+
+TEST(Manager, ANewWriterErasesWhatNoManagerKnows) {
+    Cluster c(3);
+    c.client(1, R"(<x t="attrd" task="update" attr_name="foo" attr_value="1"/>)");
+    c.client(2, R"(<x t="attrd" task="update" attr_name="foo" attr_value="1"/>)");
+    c.client(3, R"(<x t="attrd" task="update" attr_name="foo" attr_value="1"/>)");
+    const unsigned gone = static_cast<unsigned>(c.at(1).writer()[1] - '0');
+    const unsigned left = gone == 3 ? 2 : 3;
+    c.cib();
+    c.kill(gone);
+    const std::string written = c.cib();
+    EXPECT_THAT(written, testing::HasSubstr(fmt::format("@id='status-{}-foo'", left))) << written;
+    EXPECT_THAT(written, testing::HasSubstr("cib_delete /cib/status/node_state[@id='")) << written;
+    EXPECT_THAT(written, testing::HasSubstr("/transient_attributes/*/nvpair[not(")) << written;
+    EXPECT_THAT(written, testing::Not(testing::HasSubstr(fmt::format("@id='{}'", gone)))) << written;
 }
 
 TEST(Manager, DampeningWaitsForTheLastChange) {

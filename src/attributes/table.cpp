@@ -150,6 +150,19 @@ std::vector<Write> collect_writes(Table& table, const std::vector<std::string>& 
     return writes;
 }
 
+std::string unknown_values_path(const Table& table, const std::vector<std::string>& node_ids) {
+    std::vector<std::string> nodes, known;
+    for (const std::string& id : node_ids) nodes.push_back(fmt::format("@id='{}'", id));
+    for (const auto& [name, attribute] : table.all()) {
+        if (attribute.is_private) continue;
+        for (const auto& [key, value] : attribute.values)
+            if (value.text && std::ranges::find(node_ids, value.node_id) != node_ids.end())
+                known.push_back(fmt::format("@id='{}-{}'", set_id(attribute, value.node_id), xml_id(name)));
+    }
+    return fmt::format("/cib/status/node_state[{}]/transient_attributes/*/nvpair{}", join(nodes, " or "),
+                       known.empty() ? std::string{} : fmt::format("[not({})]", join(known, " or ")));
+}
+
 std::string expand(std::string_view new_text, std::optional<std::string_view> old_text) {
     std::string_view rest = new_text;
     if (!take(rest, "value")) return std::string(new_text);

@@ -74,6 +74,9 @@ struct Write {
 /// known) into as few writes as their users allow, marks them written and the attributes as being written.
 std::vector<Write> collect_writes(Table& table, const std::vector<std::string>& due);
 
+/// An XPath of every attribute that the CIB may have for these cluster nodes (by XML id) and that the table does not.
+std::string unknown_values_path(const Table& table, const std::vector<std::string>& node_ids);
+
 /// `new_text` may be value++, value--, value+=N or value-=N: computed from `old_text` in score arithmetic (what is no
 /// score counts as 0). Anything else is returned as it is.
 /// Source: protocol sheet attrd.md, section 1, attr_value.

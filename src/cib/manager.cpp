@@ -490,10 +490,16 @@ void Manager::take_ping_reply(const Request& request, const std::string& from, E
     if (digest.empty() || fits_digest(*cib_, digest)) return;
     const xml::Node* wrapper = pong->child("cib_calldata");
     const xml::Node* remote = wrapper == nullptr ? nullptr : wrapper->child("cib");
+    const std::string theirs = remote == nullptr ? "unknown" : to_string(version_of(*remote));
+    // A change that met two copies as they were made equal may have counted on one side only.
+    const bool behind = remote != nullptr && version_of(*cib_) < version_of(*remote);
     log(out, Severity::kNotice,
-        fmt::format("The CIB of {} (version {}) differs from ours (version {}): sending it ours", from,
-                    remote == nullptr ? "unknown" : to_string(version_of(*remote)), to_string(version_of(*cib_))));
-    send_full_cib(request, from, out);
+        fmt::format("The CIB of {} (version {}) differs from ours (version {}): {}", from, theirs,
+                    to_string(version_of(*cib_)), behind ? "it is the newer one" : "sending it ours"));
+    if (behind)
+        out.emplace_back(Behind{from});
+    else
+        send_full_cib(request, from, out);
 }
 
 void Manager::take_shutdown_request(const Request& request, const std::string& from, Effects& out) {

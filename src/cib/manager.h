@@ -58,8 +58,13 @@ struct Stopped {
     bool clean = true;
 };
 
+/// This is the primary, and a member has a newer CIB: it will refuse ours for good.
+struct Behind {
+    std::string node;
+};
+
 using Effect = std::variant<wire::Multicast, wire::Respond, wire::SendEvent, wire::Evict, wire::ArmTimer,
-                            wire::CancelTimer, wire::Log, LocalReply, Changed, Write, Stopped>;
+                            wire::CancelTimer, wire::Log, LocalReply, Changed, Write, Stopped, Behind>;
 using Effects = std::vector<Effect>;  ///< to be performed in this order
 
 struct ManagerConfig {

@@ -82,6 +82,8 @@ protected:
                 tell(node, fmt::format("changed by {} of {}", c->op, c->origin));
             } else if (std::holds_alternative<Write>(e)) {
                 tell(node, "write");
+            } else if (const auto* behind = std::get_if<Behind>(&e)) {
+                tell(node, fmt::format("behind {}", behind->node));
             } else if (const auto* stopped = std::get_if<Stopped>(&e)) {
                 tell(node, stopped->clean ? "stopped" : "stopped after timeout");
             } else if (const auto* timer = std::get_if<wire::ArmTimer>(&e)) {
@@ -256,6 +258,17 @@ TEST_F(Cluster, ThePrimaryFindsANodeThatDiffersAndSendsItItsCib) {
     EXPECT_EQ(story, "n3: changed by cib_replace of n1\nn3: write\n");
     EXPECT_EQ(version(3), "0.2.0");
     EXPECT_EQ(xml::digest_versioned(*at(3).cib()), xml::digest_versioned(*at(1).cib()));
+}
+
+TEST_F(Cluster, ThePrimaryFindsANodeWithANewerCib) {
+    start(3);
+    ask(1, 1, Op::kPrimary, "", "");
+    down.insert({1, 3});  // they miss one change
+    ask(2, 1, Op::kModify, "resources", R"(<primitive id="A" x="1"/>)");
+    down.clear();
+    story.clear();
+    fire(1, "cib/ping");
+    EXPECT_EQ(story, "n1: behind n2\n") << "it would refuse an older one";
 }
 
 TEST_F(Cluster, AnOlderFullCibIsRefused) {

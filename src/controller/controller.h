@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "attributes/manager.h"
 #include "cib/manager.h"
 #include "controller/effects.h"
 
@@ -34,6 +35,8 @@ public:
     /// The CIB is loaded and its group joined.
     [[nodiscard]] ControllerEffects on_cib_ready(const Now& now, const xml::NodePtr& cib);
     [[nodiscard]] ControllerEffects on_cib_changed(const Now& now, const cib::Changed& change);
+    /// This node is DC, and that member was found to have a newer CIB.
+    [[nodiscard]] ControllerEffects on_cib_behind(const Now& now, const std::string& node);
     [[nodiscard]] ControllerEffects on_cib_reply(const Now& now, std::uint64_t token, const xml::NodePtr& reply);
 
     [[nodiscard]] ControllerEffects on_client_connected(const Now& now, const wire::Client& client);
@@ -60,6 +63,7 @@ public:
     [[nodiscard]] ControllerEffects on_load(const Now& now, const LoadSampled& load);
     [[nodiscard]] ControllerEffects on_fenced(const Now& now, const fencing::LocalReply& reply);
     [[nodiscard]] ControllerEffects on_fence_notice(const Now& now, const fencing::FenceNotice& notice);
+    [[nodiscard]] ControllerEffects on_attribute_changed(const Now& now, const attributes::Changed& change);
     [[nodiscard]] ControllerEffects on_shutdown(const Now& now);
 
     [[nodiscard]] std::string state() const;

@@ -144,6 +144,7 @@ void Controller::State::fencing_recorded(std::uint32_t token) {
 }
 
 void Controller::State::on_fence_notice(const fencing::FenceNotice& notice) {
+    alert(alert_of_fencing(notice));
     if (!notice.outcome.ok() || notice.action == "on" || notice.target.empty()) return;
     if (same_ignoring_case(notice.target, self.name)) {
         if (std::holds_alternative<Stopping>(phase)) return;
@@ -161,7 +162,7 @@ void Controller::State::on_fence_notice(const fencing::FenceNotice& notice) {
     }
     // A remote node that is proven off answers no more, whatever its connection looks like.
     if (is_remote(notice.target)) {
-        peers.set_remote(notice.target, false, {});
+        remote_is(notice.target, false, {});
         perform(connections.fail(now, notice.target, "it was fenced"));
     }
     for (const auto& [token, fencing] : fencings) {

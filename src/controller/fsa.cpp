@@ -26,6 +26,7 @@ void Controller::State::start_if_ready() {
 
 void Controller::State::on_peer_events(const membership::PeerEvents& events, const std::set<NodeId>& active_before) {
     if (std::holds_alternative<Stopping>(phase)) return;
+    alert_of_members();
     bool greet_all = false;
     std::vector<NodeId> lost;  ///< whose cores were awaited back, and whose machines are gone now
     if (joined_group && std::holds_alternative<Starting>(phase)) {

@@ -266,16 +266,18 @@ void Node::Parts::dispatch(const MetadataReady& input) {
 
 void Node::Parts::take(cib::Effects effects) {
     for (cib::Effect& effect : effects) {
-        std::visit(Overloaded{
-                       [&](cib::LocalReply& e) { work.emplace_back([this, e] { cib_replied(e); }); },
-                       [&](cib::Changed& e) { work.emplace_back([this, e] { cib_changed(e); }); },
-                       [&](cib::Write& e) { out.emplace_back(WriteCib{e.token, e.cib}); },
-                       [&](cib::Stopped&) {
-                           if (stopping) exit(stopping->first, stopping->second);
-                       },
-                       [&](auto& e) { emit(std::move(e)); },
-                   },
-                   effect);
+        std::visit(
+            Overloaded{
+                [&](cib::LocalReply& e) { work.emplace_back([this, e] { cib_replied(e); }); },
+                [&](cib::Changed& e) { work.emplace_back([this, e] { cib_changed(e); }); },
+                [&](cib::Behind& e) { work.emplace_back([this, e] { take(controller.on_cib_behind(now, e.node)); }); },
+                [&](cib::Write& e) { out.emplace_back(WriteCib{e.token, e.cib}); },
+                [&](cib::Stopped&) {
+                    if (stopping) exit(stopping->first, stopping->second);
+                },
+                [&](auto& e) { emit(std::move(e)); },
+            },
+            effect);
     }
 }
 
@@ -289,7 +291,9 @@ void Node::Parts::take(attributes::Effects effects) {
                                take(cib.on_local_request(now, client, e.token, e.request));
                            });
                        },
-                       [&](attributes::Changed&) {},  // alert agents are not run yet
+                       [&](attributes::Changed& e) {
+                           work.emplace_back([this, e] { take(controller.on_attribute_changed(now, e)); });
+                       },
                        [&](auto& e) { emit(std::move(e)); },
                    },
                    effect);

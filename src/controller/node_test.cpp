@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cib/request.h"
 #include "controller/toy_world.h"
 #include "wire/message.h"
 #include "xml/write.h"
@@ -271,6 +272,26 @@ TEST(Node, ARecoveryDoesNotWaitForAnUnrelatedSlowAction) {
     ASSERT_TRUE(world.run(seconds(30), [&] { return world.running("a").size() == 1; }));
     ASSERT_TRUE(world.settle(seconds(30))) << dump(world);
     EXPECT_EQ(world.count(" start a "), 1) << dump(world);
+    expect_sound(world);
+}
+
+TEST(Node, AMemberWithANewerCibMakesEverybodyTakeIt) {
+    World world({.nodes = 3, .resources = kOne, .verbose = verbose()});
+    world.start_all();
+    ASSERT_TRUE(world.settle(seconds(5))) << dump(world);
+    // A change that counted on one node only, as a merge of two parts of the cluster may leave behind.
+    xml::Builder set("cluster_property_set");
+    set.set("id", "late").add(xml::Builder("nvpair").set("id", "late-x").set("name", "x").set("value", "1").build());
+    const auto change =
+        cib::make_request(cib::Op::kModify, "crm_config", std::move(set).build(), cib::option::kCanCreate);
+    (void)world.node("n3").on({}, wire::PeerMessage{wire::Group::kCib, {NodeId{2}, "n2"}, change});
+    ASSERT_NE(xml::digest_versioned(*world.cib("n1")), xml::digest_versioned(*world.cib("n3")));
+    ASSERT_TRUE(world.run(seconds(20), [&] {
+        return xml::digest_versioned(*world.cib("n1")) == xml::digest_versioned(*world.cib("n3")) &&
+               world.state(world.dc()) == "S_IDLE";
+    })) << dump(world);
+    EXPECT_NE(xml::write(*world.cib("n2")).find("late-x"), std::string::npos) << dump(world);
+    EXPECT_EQ(world.count("start db"), 1) << dump(world);
     expect_sound(world);
 }
 

@@ -633,6 +633,7 @@ void Resources::finish(const Now& now, Operation operation, OperationResult resu
     if (result.status == ExecStatus::kError &&
         (result.rc == 7 || result.rc == 8 || result.rc == 190 || result.rc == 191))
         result.status = ExecStatus::kDone;
+    step.ended.push_back({operation.resource.id, result});
     const auto it = resources_.find(operation.resource.id);
     if (!is_recorded(operation.action) || it == resources_.end()) {
         // Also where the resource was forgotten while the operation ran: nobody keeps its history, but the requester
@@ -712,8 +713,18 @@ Resources::Step Resources::on_event(const Now& now, const xml::Node& event) {
     result.queue_time_ms = number_of(event.get("lrmd_queue_time"), 0);
 
     const auto resource = resources_.find(id);
+    if (resource == resources_.end() && !imported_) {
+        // The newest of each operation: this may last as long as there is no DC.
+        std::erase_if(early_, [&](const xml::NodePtr& other) {
+            return other->get("lrmd_rsc_id") == id && other->get("lrmd_rsc_action") == action &&
+                   number_of(other->get("lrmd_rsc_interval"), 0) == result.interval_ms;
+        });
+        early_.push_back(event.share());
+        return step;
+    }
     if (result.interval_ms > 0) {
         if (resource == resources_.end()) return step;
+        if (result.status == ExecStatus::kCancelled) step.ended.push_back({id, result});
         auto& recurring = resource->second.recurring;
         const auto it = recurring.find({action, result.interval_ms});
         if (it == recurring.end() || (it->second.call_id > 0 && it->second.call_id != result.call_id)) return step;
@@ -856,7 +867,7 @@ Resources::Step Resources::on_reply(const Now& now, const ExecutorReply& reply) 
                 }
                 want_traits(identity, step);
             }
-            end_import_if_done(step);
+            end_import_if_done(now, step);
             break;
         }
         case Asked::Kind::kRecurring: {
@@ -882,7 +893,7 @@ Resources::Step Resources::on_reply(const Now& now, const ExecutorReply& reply) 
                 }
             }
             importing_.erase("");
-            end_import_if_done(step);
+            end_import_if_done(now, step);
             break;
         }
     }

@@ -57,11 +57,17 @@ enum class Readiness : std::uint8_t {
 
 class Resources {
 public:
+    /// An operation that an executor (or a connection) has ended.
+    struct Ended {
+        std::string resource;
+        OperationResult result;
+    };
     /// What came of an input: effects, and acknowledgements to route.
     struct Step {
         ControllerEffects effects;
         std::vector<DirectAck> acks;
         std::vector<ConnectionOrder> orders;  ///< for connections to remote nodes; answered by on_connection_result
+        std::vector<Ended> ended;             ///< for those who are told of events
         bool imported{};                      ///< import() has ended
     };
 
@@ -175,7 +181,7 @@ private:
     void after_forget(const Now& now, const Deleting& deleting, int rc, Step& step);
     const AgentTraits* traits_of(const ResourceIdentity& resource) const;
     void want_traits(const ResourceIdentity& resource, Step& step);
-    void end_import_if_done(Step& step);
+    void end_import_if_done(const Now& now, Step& step);
     static std::string agent_key(const ResourceIdentity& resource);
 
     wire::NodeRef self_;
@@ -190,6 +196,8 @@ private:
     std::map<std::uint32_t, std::string> metadata_tokens_;
     std::vector<Held> held_;                                      ///< results that wait for their agent's metadata
     std::map<std::string, std::vector<xml::NodePtr>> importing_;  ///< CIB records of resources that are asked about
+    bool imported_{};                                             ///< once, at least
+    std::vector<xml::NodePtr> early_;  ///< results of resources that only the import will make known
     std::uint32_t counter_{};
     std::int64_t connection_calls_ = kFirstConnectionCall;
 };

@@ -44,7 +44,10 @@ Resources::Step Resources::on_executor_up(const Now& now) {
         if (resource.registered || is_connection(resource.identity)) continue;
         const auto recurring = std::exchange(resource.recurring, {});
         for (const auto& [key, operation] : recurring) {
-            if (operation.run != 0 || !operation.parameters.empty()) execute(now, operation, step);
+            if (operation.run != 0 || !operation.parameters.empty())
+                execute(now, operation, step);
+            else
+                erase_record(operation, step);  // taken over as it recurred: only the DC knows what to order
         }
     }
     for (Operation& operation : std::exchange(waiting_, {})) execute(now, std::move(operation), step);
@@ -91,7 +94,7 @@ Resources::Step Resources::on_executor_down(const Now& now) {
     return step;
 }
 
-Resources::Step Resources::import(const Now&, const xml::Node* history) {
+Resources::Step Resources::import(const Now& now, const xml::Node* history) {
     Step step;
     importing_.clear();
     const xml::Node* list = history == nullptr ? nullptr : find_below(*history, "lrm_resources");
@@ -113,14 +116,21 @@ Resources::Step Resources::import(const Now&, const xml::Node* history) {
         importing_.emplace("", std::vector<xml::NodePtr>{});  // stands for the question below
         ask("lrmd_get_recurring", {.kind = Asked::Kind::kRecurring, .resource = {}, .op = {}, .requester = {}},
             xml::Builder("lrmd_rsc"), step);
-    } else {
-        step.imported = true;
     }
+    end_import_if_done(now, step);
     return step;
 }
 
-void Resources::end_import_if_done(Step& step) {
-    if (importing_.empty()) step.imported = true;
+void Resources::end_import_if_done(const Now& now, Step& step) {
+    if (!importing_.empty()) return;
+    step.imported = true;
+    imported_ = true;
+    // An executor tells at once what ended while nobody listened, before anybody asked which resources it has.
+    for (const xml::NodePtr& event : std::exchange(early_, {})) {
+        Step result = on_event(now, *event);
+        std::ranges::move(result.effects, std::back_inserter(step.effects));
+        std::ranges::move(result.acks, std::back_inserter(step.acks));
+    }
 }
 
 xml::NodePtr Resources::history() const {

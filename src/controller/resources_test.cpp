@@ -64,6 +64,26 @@ protected:
         event.set("lrmd_rsc_userdata_str", sent->get("lrmd_rsc_userdata_str"));
         take(resources.on_event(kNow, *event.build()));
     }
+    /// A core that was started again finds db running and monitored.
+    void import() {
+        const auto history = xml::parse(
+            R"(<lrm id="1"><lrm_resources><lrm_resource id="db" class="ocf" provider="pacemaker" type="Dummy">)"
+            R"(<lrm_rsc_op id="db_last_0" operation="start" interval="0" call-id="1" op-status="0" rc-code="0"/>)"
+            R"(<lrm_rsc_op id="db_monitor_10000" operation="monitor" interval="10000" call-id="2" op-status="0" )"
+            R"(rc-code="0"/></lrm_resource></lrm_resources></lrm>)");
+        ASSERT_TRUE(history.has_value());
+        take(resources.import(kNow, history->get()));
+        const auto rsc_info =
+            xml::parse(R"(<r lrmd_rc="0" lrmd_class="ocf" lrmd_provider="pacemaker" lrmd_type="Dummy"/>)");
+        const auto recurring = xml::parse(
+            R"(<r lrmd_rc="0"><lrmd_rsc lrmd_rsc_id="db"><op lrmd_rsc_action="monitor" lrmd_rsc_interval="10000"/>)"
+            R"(</lrmd_rsc></r>)");
+        const ControllerEffects questions = last.effects;
+        for (const ControllerEffect& effect : questions)
+            if (const auto* e = std::get_if<ToExecutor>(&effect))
+                take(resources.on_reply(
+                    kNow, {e->request, e->message->get("lrmd_op") == "lrmd_rsc_info" ? *rsc_info : *recurring}));
+    }
     /// call-id of the record with that id in the history, 0 if there is none.
     [[nodiscard]] long long recorded(std::string_view id) const {
         const xml::NodePtr lrm = resources.history();
@@ -109,6 +129,29 @@ TEST_F(Orders, AStopThatLostItsExecutorIsDoneAgain) {
     EXPECT_EQ(recorded("db_last_failure_0"), 0) << "no failure, which would have this node fenced";
     take(resources.on_executor_up(kNow));
     EXPECT_EQ(asked(), std::vector<std::string>{"stop"});
+}
+
+// Found by a drill: the core and then the executor were replaced, and nobody monitored the resource any more.
+TEST_F(Orders, AMonitorOfWhichOnlyTheRecordIsKnownIsOrderedAnewAfterTheExecutorsEnd) {
+    import();
+    ASSERT_EQ(recorded("db_monitor_10000"), 2);
+    take(resources.on_executor_down(kNow));
+    take(resources.on_executor_up(kNow));
+    EXPECT_EQ(recorded("db_monitor_10000"), 0);
+    const auto* erased = std::get_if<CibCall>(&last.effects.back());
+    ASSERT_NE(erased, nullptr) << "the DC hears of it and orders the monitor again";
+    EXPECT_EQ(erased->request->get("cib_op"), "cib_delete");
+    EXPECT_NE(erased->request->get("cib_section").find("lrm_rsc_op[@id='db_monitor_10000']"), std::string_view::npos);
+}
+
+// Found by a drill: a service died while the core was away, and the monitor that had found it was not heard.
+TEST_F(Orders, ResultsThatComeBeforeTheImportCount) {
+    sent = xml::Builder("lrmd_rsc").set("lrmd_rsc_action", "monitor").set("lrmd_rsc_interval", "10000").build();
+    end(2, 7);
+    EXPECT_TRUE(last.effects.empty());
+    import();
+    EXPECT_TRUE(last.imported);
+    EXPECT_EQ(recorded("db_last_failure_0"), 2);
 }
 
 // Found by a drill: moved away and back within a second, then migrated a second time while it ran.

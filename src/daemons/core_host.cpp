@@ -210,8 +210,6 @@ Result<void> CoreHost::start() {
     runtime::Disk disk(self.options.cib_folder);
     if (const auto readable = disk.list(); !readable) return tl::unexpected(readable.error());
     cib::Schemas* const schemas = self.options.config.schemas;
-    // What the tools of the distribution read too; an administrator upgrades with cibadmin --upgrade.
-    constexpr std::string_view kSchemaOfNewClusters = "pacemaker-3.9";
     const auto empty = cib::empty_cib(schemas != nullptr ? kSchemaOfNewClusters : "none", wire::kFeatureSet);
     cib::LoadedCib loaded = cib::load_cib(disk, empty);
     for (const std::string& remark : loaded.remarks) self.log({.severity = wire::Severity::kWarning, .text = remark});

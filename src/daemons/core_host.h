@@ -15,6 +15,10 @@
 
 namespace systole::daemons {
 
+/// The schema of a new cluster's CIB: one that the tools of the distribution read too. An administrator upgrades with
+/// cibadmin --upgrade.
+inline constexpr std::string_view kSchemaOfNewClusters = "pacemaker-3.9";
+
 struct CoreHostOptions {
     controller::NodeConfig config;  ///< who and where is filled in from the cluster engine
     std::string cib_folder;

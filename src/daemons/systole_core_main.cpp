@@ -11,7 +11,9 @@
 
 #include "base/exit_code.h"
 #include "base/text.h"
+#include "cib/operations.h"
 #include "cib/schemas_set.h"
+#include "cli/local_time.h"
 #include "daemons/core_host.h"
 #include "runtime/linux/corosync_engine.h"
 #include "runtime/linux/disk.h"
@@ -21,6 +23,7 @@
 #include "runtime/linux/loop.h"
 #include "runtime/linux/panic.h"
 #include "runtime/linux/paths.h"
+#include "wire/message.h"
 
 namespace {
 
@@ -35,12 +38,19 @@ Result<std::unique_ptr<cib::SchemaSet>> open_schemas(const std::string& folder, 
     cib::SchemaFiles files;
     for (const auto& entry : *entries) files.names.push_back(entry.name);
     files.read = [disk](const std::string& name) { return disk->read(name); };
-    return std::make_unique<cib::SchemaSet>(std::move(files), [log](const cib::SchemaNote& note) {
+    auto set = std::make_unique<cib::SchemaSet>(std::move(files), [log](const cib::SchemaNote& note) {
         constexpr std::array kSeverity{wire::Severity::kError, wire::Severity::kWarning, wire::Severity::kInfo,
                                        wire::Severity::kDebug};
         log({.severity = kSeverity[static_cast<std::size_t>(note.level)],
              .text = note.origin.empty() ? note.text : fmt::format("{}: {}", note.origin, note.text)});
     });
+    // Without them every change would be refused, those of a join too, for ever.
+    const auto empty = cib::empty_cib(daemons::kSchemaOfNewClusters, wire::kFeatureSet);
+    if (const auto usable = set->validate(*empty); !usable) {
+        return fail(usable.error().code,
+                    fmt::format("those of folder '{}' cannot be used: {}", folder, usable.error().what));
+    }
+    return set;
 }
 
 std::uint64_t random_seed() {
@@ -74,7 +84,8 @@ int main(int argc, char** argv) {
 
     const auto schemas = open_schemas(paths.schemas, log);
     if (!schemas) {
-        log({.severity = wire::Severity::kError, .text = fmt::format("No schemas: {}", schemas.error().what)});
+        log({.severity = wire::Severity::kError,
+             .text = fmt::format("Cannot start without schemas: {}", schemas.error().what)});
         return exit_status(ExitCode::kFatal);
     }
     daemons::CoreHostOptions options{.config = {},
@@ -83,6 +94,7 @@ int main(int argc, char** argv) {
                                      .ipc_prefix = runtime::ipc_prefix_of_environment(),
                                      .ipc_owner = local ? std::optional(geteuid()) : std::nullopt};
     options.config.schemas = schemas->get();
+    options.config.utc_offset = cli::local_offset_seconds;
     options.config.version = "3.0.2-systole-0.1.0";
     options.config.seed = random_seed();
     options.config.pid = static_cast<std::uint32_t>(getpid());

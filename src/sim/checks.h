@@ -62,6 +62,7 @@ private:
     std::map<Place, std::uint64_t> may_run_;  ///< and in which power cycle: nothing has proven yet that it ended
     std::map<Place, Instant> died_;           ///< the truth, for the grace
     std::set<Place> starting_;
+    std::set<NodeId> on_;  ///< machines with power
     std::size_t steps_ = 0;
 };
 

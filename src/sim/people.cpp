@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cib/request.h"
 #include "wire/message.h"
 
@@ -20,8 +22,11 @@ xml::Builder nvpair(std::string_view id, std::string_view name, std::string_view
 
 std::string People::edit_id(unsigned number) { return fmt::format("drill-edit-{}", number); }
 
+/// Who to talk to: somebody with quorum, unless there is none.
 NodeId People::somebody() {
-    const std::vector<NodeId> nodes = world_.nodes();
+    std::vector<NodeId> nodes = world_.nodes();
+    const auto unsure = [this](NodeId node) { return !had_quorum(node)(); };
+    if (!std::ranges::all_of(nodes, unsure)) std::erase_if(nodes, unsure);
     return nodes[static_cast<std::size_t>(random_.between(0, static_cast<std::int64_t>(nodes.size()) - 1))];
 }
 
@@ -35,6 +40,9 @@ std::function<bool()> People::had_quorum(NodeId at) const {
 
 void People::send(const xml::NodePtr& request, World::Answer answer) {
     const NodeId at = somebody();
+    // A configuration that is changed in two parts of a cluster has no right winner (the reference takes the one with
+    // more changes, and so do we): nobody does that on purpose.
+    if (!had_quorum(at)()) return;
     world_.cib_request(at, request,
                        [answer = std::move(answer), sure = had_quorum(at)](int rc, const xml::NodePtr& data) {
                            if (sure()) answer(rc, data);

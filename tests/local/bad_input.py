@@ -122,6 +122,18 @@ def flooding_agent(node):
     assert peak < 64 * 1024, f"the executor used {peak} KiB"
 
 
+def no_schemas(node):
+    """A core that cannot read its schemas says where it looked and ends for good; it does not join and rejoin for ever."""
+    empty = node.folder / "no-schemas"
+    empty.mkdir()
+    log = node.folder / "no-schemas.log"
+    done = subprocess.run([node.bin / "systole-core"], capture_output=True, text=True, timeout=60,
+                          env=dict(node.env, PCMK_schema_directory=str(empty), PCMK_logfile=str(log), SYSTOLE_ENGINE="local"))
+    said = done.stdout + done.stderr + (log.read_text() if log.exists() else "")
+    assert done.returncode == 100, f"exit status {done.returncode}, wanted 100: {said}"
+    assert str(empty) in said and "schema" in said, f"nothing about {empty} in: {said}"
+
+
 class Header(ctypes.Structure):
     _fields_ = [("id", ctypes.c_int32), ("size", ctypes.c_int32)]
 
@@ -190,7 +202,7 @@ def main():
             node.local("up", "--nodes", "1")
             until("the node is online", lambda: "Online: [ n1 ]" in node.run("crm_mon", "-1").stdout)
             node.run("crm_attribute", "-t", "crm_config", "-n", "stonith-enabled", "-v", "false")
-            for each in (bad_configuration, unknown_agent, flooding_agent, bad_messages):
+            for each in (bad_configuration, unknown_agent, flooding_agent, no_schemas, bad_messages):
                 alive = node.processes()
                 try:
                     each(node)

@@ -26,6 +26,7 @@
 #include "runtime/linux/bounded_output.h"
 #include "runtime/linux/process_spawn.h"
 #include "runtime/linux/process_tree.h"
+#include "runtime/linux/run_records.h"
 
 namespace systole::runtime {
 
@@ -163,12 +164,27 @@ struct ProcessRunner::Impl {
     std::list<ControlGroup> populated;  ///< of ended runs: what they started lives on in them
     RunId last = 0;
     std::string mark_base;
+    RunRecords records;
     Source orphans;
     std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 
     Impl(Loop& l, ProcessRunnerOptions o) : loop(l), options(std::move(o)) {
         mark_base = fmt::format("{}-{}", ::getpid(), loop.now().mono.time_since_epoch().count());
+        end_earlier_runs();
         remove_old_groups();
+    }
+
+    void end_earlier_runs() {
+        if (options.records.empty()) return;
+        auto opened = RunRecords::open(options.records);
+        if (!opened) {
+            log(wire::Severity::kWarning, opened.error().what);
+            return;
+        }
+        records = std::move(*opened);
+        if (const std::size_t killed = kill_unfinished(records.take_unfinished()); killed > 0)
+            log(wire::Severity::kWarning,
+                fmt::format("killed {} agents that an earlier process of this daemon had left running", killed));
     }
 
     Result<void> adopt_orphans() {
@@ -258,9 +274,11 @@ struct ProcessRunner::Impl {
         request.error = error.write.get();
         request.group_procs = run.group.procs();
         request.descriptors_max = options.descriptors_max;
+        records.write({run.mark, 0, run.group.path()});
         const SpawnReply reply = spawn(request);
         run.group.close_procs();
         if (reply.pid < 0) {
+            records.remove(run.mark);
             release(run);
             const std::string why = std::strerror(reply.error_code);
             const bool missing = reply.at_exec && (reply.error_code == ENOENT || reply.error_code == ENOTDIR ||
@@ -272,6 +290,7 @@ struct ProcessRunner::Impl {
                            fmt::format("could not be started: {}: {}", spec.argv.front(), why));
         }
         run.pid = reply.pid;
+        records.write({run.mark, run.pid, run.group.path()});
         const RunId id = run.id;
         auto child = loop.on_child(run.pid, [this, id](const ChildExit& exit) { ended(id, exit); });
         if (!child) {
@@ -281,6 +300,7 @@ struct ProcessRunner::Impl {
             while (::waitpid(run.pid, &status, 0) < 0 && errno == EINTR) {
             }
             run.pid = -1;
+            records.remove(run.mark);
             release(run);
             return failure(End::kFailed, fmt::format("could not be watched: {}", child.error().what));
         }
@@ -323,6 +343,7 @@ struct ProcessRunner::Impl {
         run.timer.reset();
         run.timed_out = true;
         if (run.spec.keep_on_timeout) {
+            records.remove(run.mark);
             tell(run, ProcessResult::End::kTimedOut);  // it goes on, and is only reaped
             return;
         }
@@ -359,6 +380,7 @@ struct ProcessRunner::Impl {
     void ended(RunId id, const ChildExit& exit) {
         Run& run = runs.at(id);
         if (run.killed && !run.group) kill_tree(run.pid, run.mark);  // what was born meanwhile
+        records.remove(run.mark);
         constexpr int kRest = 64;
         drain(run.output, run.output_text, kRest);
         drain(run.error, run.error_text, kRest);

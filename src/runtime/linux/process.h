@@ -10,6 +10,7 @@
 // never blocks it and never takes more memory than the limit; a run's end is told only after its process tree was
 // killed, if it was to be killed. A process that cannot be killed (it hangs in the kernel) is given up after a grace
 // time, with a log line.
+// Where runs are recorded, a run that outlived this process is killed by the next one.
 // Source: clone(2), cgroups(7), proc(5), prctl(2) PR_SET_CHILD_SUBREAPER; protocol sheet executor-remote.md, section 6.
 #include <sys/types.h>
 
@@ -61,6 +62,9 @@ struct ProcessRunnerOptions {
     Duration kill_grace{5000};  ///< how long a killed process may take to end
     /// Soft limit of open files for programs, where this process has raised its own; 0: as here.
     unsigned long descriptors_max = 0;
+    /// Where runs are recorded (run_records.h): what an earlier process of ours left running is killed before anything
+    /// is started. Empty: nothing is recorded.
+    std::string records;
     LogSink log;
 };
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -31,7 +32,9 @@ protected:
             options.control_group = own_control_group();
             if (options.control_group.empty()) GTEST_SKIP() << "no control groups (v2) can be made here";
         }
+        options.records = directory_ + "/records";
         options.log = [this](const wire::Log& line) { log_ += line.text + "\n"; };
+        options_ = options;
         runner_.emplace(loop_, options);
     }
     void TearDown() override { std::filesystem::remove_all(directory_); }
@@ -81,6 +84,7 @@ protected:
     }
 
     Loop loop_;
+    ProcessRunnerOptions options_;
     std::string directory_, log_;
     std::optional<ProcessRunner> runner_;
 };
@@ -254,6 +258,53 @@ TEST_P(Processes, TheirOrphansAreReaped) {
     const pid_t pid = pid_in("orphan");
     EXPECT_TRUE(until([&] { return ::kill(pid, 0) != 0; })) << "a zombie is left";
     ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+}
+
+// I15: a killed daemon's successor ends what still runs, before it starts anything for the same resource.
+TEST_P(Processes, OfAKilledDaemonAreKilledByItsSuccessor) {
+    const std::string there = directory_;
+    const pid_t daemon = ::fork();
+    ASSERT_GE(daemon, 0);
+    if (daemon == 0) {
+        Loop loop;
+        ProcessRunner runner(loop, options_);
+        bool started = false;
+        runner.start(shell("cd " + there +
+                           "; setsid sh -c 'echo $$ > service; exec sleep 300' >/dev/null 2>&1 & "
+                           "while ! test -s " +
+                           there + "/service; do sleep 0.05; done"),
+                     [&](const ProcessResult&) { started = true; });
+        while (!started) loop.dispatch(Duration{20});
+        runner.start(shell("cd " + there +
+                           "; (setsid sh -c 'echo $$ > orphan; exec sleep 300' &) ; "
+                           "while ! test -s orphan; do sleep 0.05; done; echo $$ > agent; exec sleep 300"),
+                     [](const ProcessResult&) {});
+        for (;;) loop.dispatch(Duration{1000});
+    }
+    ASSERT_TRUE(until([&] { return std::filesystem::exists(there + "/agent") && pid_in("agent") > 0; }));
+    ::kill(daemon, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(::waitpid(daemon, &status, 0), daemon);
+    EXPECT_TRUE(lives(pid_in("agent"))) << "it outlives the daemon";
+    runner_.emplace(loop_, options_);
+    EXPECT_FALSE(lives(pid_in("agent")));
+    EXPECT_FALSE(lives(pid_in("orphan"))) << "what it had started goes with it";
+    EXPECT_TRUE(lives(pid_in("service"))) << "a service whose agent had ended stays";
+    EXPECT_EQ(log_, "killed 1 agents that an earlier process of this daemon had left running\n");
+    ::kill(pid_in("service"), SIGKILL);
+    run(shell("true"));
+    EXPECT_TRUE(std::filesystem::is_empty(there + "/records"));
+}
+
+TEST_P(Processes, OfALiveDaemonAreLeftAlone) {
+    const auto id = runner_->start(shell("exec sleep 300"), [](const ProcessResult&) {});
+    {
+        ProcessRunner other(loop_, options_);
+    }
+    EXPECT_TRUE(lives(runner_->pid_of(id)));
+    runner_->kill(id);
+    EXPECT_TRUE(until([&] { return runner_->running() == 0; }));
+    EXPECT_EQ(log_, "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Runtime, Processes, testing::Bool(), [](const auto& parameter) {

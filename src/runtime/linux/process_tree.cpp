@@ -92,6 +92,13 @@ bool kill_seen(pid_t pid, const Seen& seen) {
 
 }  // namespace
 
+std::string process_identity(pid_t pid) {
+    const auto seen = look_at(pid);
+    return seen && seen->state != 'Z' && seen->state != 'X' ? fmt::format("{} {}", pid, seen->started) : std::string{};
+}
+
+bool is_run_of(pid_t pid, const std::string& mark) { return !process_identity(pid).empty() && is_marked(pid, mark); }
+
 std::size_t kill_tree(pid_t leader, const std::string& mark) {
     constexpr int kPassesMax = 10;  // each pass may meet children born during the one before
     const pid_t self = ::getpid();
@@ -172,6 +179,14 @@ void ControlGroup::kill() const {
             if (text->find('\n', at) == std::string::npos) break;
         }
     }
+}
+
+void ControlGroup::kill_at(const std::string& path) {
+    if (path.find("/systole-run-") == std::string::npos) return;
+    ControlGroup group;
+    group.path_ = path;
+    group.kill();
+    if (!group.remove()) group.path_.clear();  // who dies in it is still there
 }
 
 bool ControlGroup::remove() {

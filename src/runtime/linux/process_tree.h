@@ -23,6 +23,9 @@ public:
     [[nodiscard]] int procs() const { return procs_; }
     void close_procs();
     void kill() const;
+    /// Kills all in the group of that path, if there is one that was made by make().
+    static void kill_at(const std::string& path);
+    [[nodiscard]] const std::string& path() const { return path_; }
     /// True if it is gone now; false if something still runs in it.
     [[nodiscard]] bool remove();
 
@@ -33,6 +36,11 @@ private:
 
 /// Set in a program's environment to a value of its own, so that what it starts can be known by it.
 inline constexpr const char* kRunMark = "SYSTOLE_RUN";
+
+/// Tells a process from all others, also from a later one with its number: "PID STARTED". Empty if there is none.
+std::string process_identity(pid_t pid);
+/// Does that process run, and was it started with kRunMark=`mark`?
+bool is_run_of(pid_t pid, const std::string& mark);
 
 /// SIGKILL to all processes of the session and group `leader`, to all descendants of it, and to those whose environment
 /// holds kRunMark=`mark`; until /proc shows no more. This process is never among them. Returns how many were hit.
