@@ -168,6 +168,15 @@ void Controller::State::on_fence_notice(const fencing::FenceNotice& notice) {
     for (const auto& [token, fencing] : fencings) {
         if (same_ignoring_case(fencing.target, notice.target)) return;  // ours: its reply says the same
     }
+    if (const membership::Peer* peer = peers.find(notice.target); peer != nullptr && peer->active()) {
+        // The message of a machine's end may come after the machine is back: what is there now lives.
+        const auto came = online_at.find(peer->id);
+        if (!notice.witnessed || (came != online_at.end() && came->second > notice.asked)) {
+            log(wire::Severity::kInfo,
+                fmt::format("{} was fenced by {} before it came back", peer->name, notice.delegate), peer->name);
+            return;
+        }
+    }
     if (settled_office() == nullptr) {
         // Whoever is or becomes DC records it. If that is us, all_joined() will.
         fenced_unrecorded.insert(notice.target);

@@ -256,6 +256,7 @@ struct Controller::State {
     std::map<wire::ClientId, wire::Client> clients;
     std::map<wire::ClientId, std::string> hellos;  ///< clients that introduced themselves, with the names they gave
     std::set<std::string> fenced_unrecorded;       ///< fenced while there was no DC to record it
+    std::map<NodeId, Instant> online_at;           ///< when controllers of peers came, as far as we saw it
     std::map<NodeId, Instant> vanished;            ///< cores of members that ended without having said so, and when
     std::map<std::string, Throttle> throttles;     ///< by node
     unsigned own_mode = 0;
