@@ -328,6 +328,11 @@ void HistoryReader::note_recurring(const std::vector<const xml::Node*>& operatio
 
 void HistoryReader::request(HistoryRequest::Kind kind, Resource& resource, Node& node) {
     c_.requests.push_back({.kind = kind, .resource = &resource, .node = &node});
+    // A stop that can't be run is as good as a failed one, and what is read next shall know.
+    const bool unreachable = !node.online && (!node.is_guest() || node.remote_reset);
+    if (kind == HistoryRequest::Kind::kStop && unreachable && resource.managed && !node.unclean) {
+        fence_node(c_, node, "stop is unrunnable", false);
+    }
 }
 
 void HistoryReader::apply_on_fail(Resource& resource, Node& node, OnFail on_fail, bool active) {

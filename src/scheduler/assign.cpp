@@ -220,8 +220,13 @@ bool assign_to(Scheduler& s, Resource& rsc, Node* node, const NodeScore* entry, 
     consume_capacity(*node, rsc);
     if (s.in.want_utilization) {
         std::string line = fmt::format("pcmk__assign_resource: {} utilization on {}:", rsc.id, node->name);
-        for (const auto& [name, value] : rsc.utilization) line += fmt::format(" {}={}", name, value);
-        s.plan.scores.push_back({std::move(line)});
+        std::vector<std::pair<std::string, std::string>> values{
+            {"resource", rsc.id}, {"node", node->name}, {"function", "pcmk__assign_resource"}};
+        for (const auto& [name, value] : rsc.utilization) {
+            line += fmt::format(" {}={}", name, value);
+            values.emplace_back(name, std::to_string(value));
+        }
+        s.plan.scores.push_back({std::move(line), "utilization", std::move(values)});
     }
     return changed;
 }

@@ -26,7 +26,9 @@ void insert_all(List& list, const List& addition, Compare compare) {
         list = addition;
         return;
     }
-    for (Colocation* colocation : addition) insert(list, colocation, compare);
+    // Seen in Pacemaker 3.0.2, and with effect: to a list that isn't empty it adds the first one, as often as there are
+    // some. A container with an address of its own knows only one of its bundle's colocations for that reason.
+    for (std::size_t i = 0; i < addition.size(); ++i) insert(list, addition.front(), compare);
 }
 
 struct Direction {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -33,11 +34,15 @@ struct Input {
 /// A line of --show-scores or --show-utilization, in the order in which decisions were made.
 struct ScoreLine {
     std::string text;
+    const char* element = nullptr;  ///< the same for programs: "node_weight", ...; null: a remark, for people only
+    std::vector<std::pair<std::string, std::string>> values{};  ///< attributes of that element
 };
 
 /// One line of the transition summary: "Start      web ( node1 )" without the bullet.
 struct SummaryLine {
     std::string text;
+    const char* element;  ///< the same for programs: "node_action" or "rsc_action"
+    std::vector<std::pair<std::string, std::string>> values;
 };
 
 /// An action that was considered, and why it is (not) done.

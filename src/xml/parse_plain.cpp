@@ -15,7 +15,7 @@ public:
         if (text.size() > kLongest) return Text(text);  // transition keys and the like hardly ever come again
         if (text.empty()) return {};
         const std::uint64_t hash = hash_of(text);
-        std::size_t at = hash & (slots_.size() - 1);
+        std::size_t at = home_of(hash);
         for (; slots_[at].hash != 0; at = (at + 1) & (slots_.size() - 1)) {
             if (slots_[at].hash == hash && slots_[at].text.view() == text) return slots_[at].text;
         }
@@ -31,6 +31,8 @@ private:
         std::uint64_t hash = 0;  ///< 0: empty
         Text text;
     };
+    /// The lowest bit is always set: a place made of it would leave every other slot empty and the rest crowded.
+    [[nodiscard]] std::size_t home_of(std::uint64_t hash) const { return (hash >> 1U) & (slots_.size() - 1); }
     static std::uint64_t hash_of(std::string_view text) {
         constexpr std::uint64_t kFactor = 0x9E3779B97F4A7C15ULL;
         std::uint64_t hash = text.size() * kFactor;
@@ -53,7 +55,7 @@ private:
         std::swap(old, slots_);
         for (Slot& slot : old) {
             if (slot.hash == 0) continue;
-            std::size_t at = slot.hash & (slots_.size() - 1);
+            std::size_t at = home_of(slot.hash);
             while (slots_[at].hash != 0) at = (at + 1) & (slots_.size() - 1);
             slots_[at] = std::move(slot);
         }
