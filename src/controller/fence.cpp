@@ -143,6 +143,16 @@ void Controller::State::fencing_recorded(std::uint32_t token) {
     if (answer.match != transition::Match::kConfirmed) abort(fmt::format("{} was fenced", fencing.target));
 }
 
+/// What the DC before may not have recorded any more. Whoever was back when it was heard, or came back since, lives
+/// anew: its history is not of the life that was ended.
+void Controller::State::record_former_fencings() {
+    for (const auto& [target, heard] : std::exchange(fenced_unrecorded, {})) {
+        const membership::Peer* peer = peers.find(target);
+        if (peer != nullptr && peer->active() && peer->online_since.seconds > heard.seconds - kNewLife) continue;
+        write_fenced(target, std::nullopt);
+    }
+}
+
 void Controller::State::on_fence_notice(const fencing::FenceNotice& notice) {
     alert(alert_of_fencing(notice));
     if (!notice.outcome.ok() || notice.action == "on" || notice.target.empty()) return;
@@ -179,7 +189,7 @@ void Controller::State::on_fence_notice(const fencing::FenceNotice& notice) {
     }
     if (settled_office() == nullptr) {
         // Whoever is or becomes DC records it. If that is us, all_joined() will.
-        fenced_unrecorded.insert(notice.target);
+        fenced_unrecorded.insert_or_assign(notice.target, now.wall);
         return;
     }
     log(wire::Severity::kNotice,
