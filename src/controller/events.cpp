@@ -160,6 +160,7 @@ void Controller::State::read_patchset(const xml::Node& patchset) {
                 for (const NodeId id : peers.active()) offer_again(id);
             } else if (name == "lrm_resource") {
                 abort("resource history removal");
+                perform(runner.on_history_erased(now.mono, id_in_path(path, "lrm_resource"), node_name(state_id)));
             }
             return true;
         }
