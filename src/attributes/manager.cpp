@@ -519,7 +519,7 @@ void Manager::apply_value(const Now& now, Attribute& attribute, const std::strin
     const bool same = value.text == text;
     if (same && !force) return;
     value.text = std::move(text);
-    if (!same) out.emplace_back(Changed{attribute.name, value.node, value.text, is_writer()});
+    if (!same) out.emplace_back(Changed{attribute.name, value.node, value.text, is_writer() && !attribute.is_private});
     if (attribute.is_private) return;
     value.unwritten = true;
     changed(now, attribute, out);

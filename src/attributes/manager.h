@@ -35,7 +35,7 @@ struct CibCall {
 struct Changed {
     std::string attribute, node;
     std::optional<std::string> value;
-    bool by_writer = false;  ///< this node is the writer, so this node tells the alert agents
+    bool by_writer = false;  ///< this node writes it into the CIB, so this node tells the alert agents
 };
 
 using Effect = std::variant<wire::Multicast, wire::Respond, wire::SendEvent, wire::ArmTimer, wire::CancelTimer,

@@ -1,5 +1,7 @@
 #include "base/text.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -79,6 +81,23 @@ std::optional<Duration> parse_interval(std::string_view text) {
     constexpr long long kLongest = 1LL << 52;  // far beyond any real interval, and safe from overflow below
     if (number > kLongest / found->numerator) return Duration{kLongest};
     return Duration{number * found->numerator / found->denominator};
+}
+
+std::string readable_duration(Duration duration) {
+    const long long ms = duration.count();
+    if (ms == 0) return "0s";
+    if (ms < 1000) return fmt::format("{}ms", ms);
+    const long long seconds = ms / 1000;
+    std::string text;
+    if (seconds >= 86'400) text += fmt::format("{}d", seconds / 86'400);
+    if (seconds >= 3600 && seconds / 3600 % 24 != 0) text += fmt::format("{}h", seconds / 3600 % 24);
+    if (seconds >= 60 && seconds / 60 % 60 != 0) text += fmt::format("{}m", seconds / 60 % 60);
+    if (ms % 1000 != 0) {
+        text += fmt::format("{}.{:03}s", seconds % 60, ms % 1000);
+    } else if (seconds % 60 != 0) {
+        text += fmt::format("{}s", seconds % 60);
+    }
+    return text;
 }
 
 std::vector<std::string_view> split(std::string_view text, std::string_view separators) {

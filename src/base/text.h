@@ -27,6 +27,9 @@ std::optional<long long> parse_integer(std::string_view text);
 /// Source: Pacemaker Explained, "Duration / interval specification".
 std::optional<Duration> parse_interval(std::string_view text);
 
+/// For people: "2m59.014s", "142ms", "0s"; units that would be 0 are left out.
+std::string readable_duration(Duration duration);
+
 /// Pieces between separators; empty pieces are left out.
 std::vector<std::string_view> split(std::string_view text, std::string_view separators);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);

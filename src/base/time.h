@@ -26,6 +26,7 @@ struct WallTime {
 struct Now {
     Instant mono{};
     WallTime wall{};
+    std::uint32_t micros{};  ///< into the second of `wall`
 };
 
 }  // namespace systole

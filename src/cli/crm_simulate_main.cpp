@@ -13,8 +13,10 @@
 
 #include "cli/cib_access.h"
 #include "cli/command.h"
+#include "cli/graph_svg.h"
 #include "cli/live_source.h"
 #include "cli/local_time.h"
+#include "cli/progress.h"
 #include "cli/simulated_transition.h"
 #include "cli/status_source.h"
 #include "cli/status_view.h"
@@ -78,6 +80,7 @@ CommandSpec spec() {
           {'O', "save-output", Value::kRequired, "FILE", "Save the output configuration to the named file"},
           {'G', "save-graph", Value::kRequired, "FILE", "Save the transition graph (XML format) to the named file"},
           {'D', "save-dotfile", Value::kRequired, "FILE", "Save the transition graph (DOT format) to the named file"},
+          {0, "save-svg", Value::kRequired, "FILE", "Save the transition graph (as a picture) to the named file"},
           {'a', "all-actions", Value::kNone, "",
            "Display all possible actions in DOT graph (even if not part of transition)"}}},
         {"source",
@@ -114,17 +117,31 @@ bool write_file(const std::string& path, std::string_view text, Output& output) 
 }
 
 /// One simulation, from the input to the revised status.
+/// What the scheduler tells of itself, for programs.
+template <class Line>
+xml::NodePtr element_of(const Line& line) {
+    xml::Builder element(line.element);
+    for (const auto& [name, value] : line.values) element.set(name, value);
+    return std::move(element).build();
+}
+
 class Simulation {
 public:
     Simulation(const Arguments& arguments, Output& output)
-        : arguments_(arguments), output_(output), quiet_(arguments.has("quiet")), real_now_(now()) {}
+        : arguments_(arguments),
+          output_(output),
+          quiet_(arguments.has("quiet")),
+          real_now_(now()),
+          progress_(!quiet_) {}
     ExitCode run();
+    void end() { progress_.end(); }
 
 private:
+    ExitCode execute();
     bool read_input();
     ExitCode profile();
     bool set_time(const xml::Node& cib);
-    void show_status(model::Cluster& cluster, std::string_view title, bool pending);
+    void show_status(model::Cluster& cluster, std::string_view title, std::string_view element, bool pending);
     void show_before(model::Cluster& cluster);
     bool wants_changes() const;
     void change(SimulatedCib& cib, const model::Cluster& cluster);
@@ -147,6 +164,10 @@ private:
     std::string input_path_;
     ExitCode input_error_ = ExitCode::kOk;
     bool printed_ = false;
+    std::unique_ptr<model::Cluster> cluster_;  ///< what status is shown of; the plan takes it over if it can
+    std::optional<SimulatedCib> simulated_;    ///< made when something is to be changed
+    scheduler::Plan plan_;
+    Progress progress_;
 };
 
 bool Simulation::read_input() {
@@ -205,10 +226,9 @@ bool Simulation::set_time(const xml::Node& cib) {
     return true;
 }
 
-void Simulation::show_status(model::Cluster& cluster, std::string_view title, bool pending) {
+void Simulation::show_status(model::Cluster& cluster, std::string_view title, std::string_view element, bool pending) {
     if (!output_.is_structured()) output_.begin_list(title);
-    const auto before = output_.lines_written();
-    static_cast<void>(before);
+    output_.begin_element(element);
     Show show;
     show.inactive = true;
     show.pending = pending;
@@ -222,6 +242,7 @@ void Simulation::show_status(model::Cluster& cluster, std::string_view title, bo
         show_history(output_, show, cluster, spacer);
         show_failures(output_, show, cluster, spacer);
     }
+    output_.end_element();
     if (!output_.is_structured()) output_.end_list();
 }
 
@@ -241,7 +262,7 @@ void Simulation::show_before(model::Cluster& cluster) {
         said = true;
     }
     if (said) output_.blank_line();
-    show_status(cluster, "Current cluster status", true);
+    show_status(cluster, "Current cluster status", "cluster_status", true);
     printed_ = true;
 }
 
@@ -350,7 +371,9 @@ void Simulation::show_plan_details(const scheduler::Plan& plan) {
     const bool scores = arguments_.has("show-scores"), utilization = arguments_.has("show-utilization");
     if (!scores && !utilization) return;
     if (quiet_) {
-        for (const auto& line : plan.scores) output_.line(line.text);
+        for (const auto& line : plan.scores) {
+            if (line.element != nullptr) output_.line(line.text);
+        }
         output_.blank_line();
         return;
     }
@@ -358,16 +381,30 @@ void Simulation::show_plan_details(const scheduler::Plan& plan) {
     output_.begin_list(scores && utilization ? "Assignment Scores and Utilization Information"
                        : scores              ? "Assignment Scores"
                                              : "Utilization Information");
-    for (const auto& line : plan.scores) output_.item(line.text);
+    xml::Builder element(scores && utilization ? "allocations_utilizations" : scores ? "allocations" : "utilizations");
+    for (const auto& line : plan.scores) {
+        if (line.element == nullptr) {
+            output_.text(line.text + "\n");
+            continue;
+        }
+        output_.item(line.text);
+        if (output_.is_structured()) element.add(element_of(line));
+    }
     output_.end_list();
+    output_.add(std::move(element));
 }
 
 void Simulation::show_summary(const scheduler::Plan& plan) {
     if (quiet_) return;
     separate();
     output_.begin_list("Transition Summary");
-    for (const auto& line : plan.summary) output_.item(line.text);
+    xml::Builder element("actions");
+    for (const auto& line : plan.summary) {
+        output_.item(line.text);
+        if (output_.is_structured()) element.add(element_of(line));
+    }
     output_.end_list();
+    output_.add(std::move(element));
 }
 
 ExitCode Simulation::profile() {
@@ -405,87 +442,118 @@ ExitCode Simulation::profile() {
 
 ExitCode Simulation::run() {
     if (arguments_.has("profile")) return profile();
+    progress_.phase("Reading the configuration and status");
     if (!read_input()) return input_error_;
     if (!set_time(*cib_)) return ExitCode::kUsage;
-    auto cluster = model::read_cluster(cib_, now_);
-    if (!cluster) {
-        output_.fail(cluster.error().what);
+    auto read = model::read_cluster(cib_, now_);
+    if (!read) {
+        output_.fail(read.error().what);
         return ExitCode::kConfig;
     }
-    log_problems(output_, **cluster);
-    show_before(**cluster);
+    cluster_ = std::move(*read);
+    progress_.phase("");
+    log_problems(output_, *cluster_);
+    show_before(*cluster_);
 
-    SimulatedCib simulated(cib_, real_now_.wall());
+    const auto quorum = arguments_.value("quorum");
     if (wants_changes()) {
-        change(simulated, **cluster);
-        cib_ = simulated.build();
+        simulated_.emplace(cib_, real_now_.wall());
+        change(*simulated_, *cluster_);
+        cib_ = simulated_->build();
         if (!set_time(*cib_)) return ExitCode::kUsage;
         // What is wrong with the configuration is said once for each reading of it.
-        if (const auto changed = model::read_cluster(cib_, now_)) log_problems(output_, **changed);
-    } else if (const auto quorum = arguments_.value("quorum"); quorum) {
-        simulated.set_quorum(*quorum);
-        cib_ = simulated.build();
+        auto changed = model::read_cluster(cib_, now_);
+        if (changed) log_problems(output_, **changed);
+        cluster_ = changed ? std::move(*changed) : nullptr;
+    } else if (quorum) {
+        simulated_.emplace(cib_, real_now_.wall());
+        simulated_->set_quorum(*quorum);
+        cib_ = simulated_->build();
+        cluster_.reset();  // it isn't what is planned from
     }
     if (const auto path = arguments_.value("save-input")) {
         if (!write_file(*path, xml::write(*cib_, {.pretty = true}), output_)) return ExitCode::kCannotCreate;
     }
     const bool simulate = any({"simulate", "in-place", "op-fail"});
-    const bool process = simulate || any({"run", "show-scores", "show-utilization", "save-graph", "save-dotfile"});
+    const bool process =
+        simulate || any({"run", "show-scores", "show-utilization", "save-graph", "save-dotfile", "save-svg"});
     if (!process) return ExitCode::kOk;
 
-    auto plan = scheduler::schedule({.cib = cib_,
-                                     .now = now_,
-                                     .want_scores = arguments_.has("show-scores"),
-                                     .want_utilization = arguments_.has("show-utilization"),
-                                     .want_dot = arguments_.has("save-dotfile"),
-                                     .dot_all_actions = arguments_.has("all-actions"),
-                                     .sanitized = !arguments_.has("live-check")});
-    if (!plan) {
-        output_.fail(plan.error().what);
-        return ExitCode::kConfig;
+    const scheduler::Input input{
+        .cib = cib_,
+        .now = now_,
+        .want_scores = arguments_.has("show-scores"),
+        .want_utilization = arguments_.has("show-utilization"),
+        .want_dot = arguments_.has("save-dotfile"),
+        .dot_all_actions = arguments_.has("all-actions"),
+        .sanitized = !arguments_.has("live-check"),
+        .on_pass = [this](std::string_view pass) { progress_.phase(fmt::format("Planning: {}", pass)); }};
+    if (cluster_ != nullptr) {
+        plan_ = scheduler::schedule(input, std::move(cluster_));
+    } else {
+        auto plan = scheduler::schedule(input);
+        if (!plan) {
+            output_.fail(plan.error().what);
+            return ExitCode::kConfig;
+        }
+        plan_ = std::move(*plan);
     }
+    progress_.phase("");
     // What reading found was said when it was read. What planning adds are mostly repetitions; warnings are for who
     // asks.
     std::vector<model::Problem> warnings;
-    std::ranges::copy_if(plan->problems, std::back_inserter(warnings),
+    std::ranges::copy_if(plan_.problems, std::back_inserter(warnings),
                          [](const model::Problem& problem) { return problem.kind == model::Problem::Kind::kWarning; });
     log_problems(output_, warnings);
-    show_plan_details(*plan);
+    show_plan_details(plan_);
     if (const auto path = arguments_.value("save-graph")) {
-        if (!write_file(*path, xml::write(*plan->graph, {.pretty = true}), output_)) return ExitCode::kCannotCreate;
+        if (!write_file(*path, xml::write(*plan_.graph, {.pretty = true}), output_)) return ExitCode::kCannotCreate;
     }
     if (const auto path = arguments_.value("save-dotfile")) {
-        if (!write_file(*path, plan->dot, output_)) return ExitCode::kCannotCreate;
+        if (!write_file(*path, plan_.dot, output_)) return ExitCode::kCannotCreate;
     }
-    show_summary(*plan);
+    if (const auto path = arguments_.value("save-svg")) {
+        if (!write_file(*path, graph_svg(*plan_.graph), output_)) return ExitCode::kCannotCreate;
+    }
+    show_summary(plan_);
     if (!simulate) return ExitCode::kOk;
+    return execute();
+}
 
+/// Carries the plan out on the CIB and shows what comes of it.
+ExitCode Simulation::execute() {
+    if (!simulated_) simulated_.emplace(cib_, real_now_.wall());
     separate();
     if (!quiet_) output_.begin_list("Executing Cluster Transition");
-    const SimulatedRun what{.graph = plan->graph.get(),
-                            .cluster = plan->cluster.get(),
+    const SimulatedRun what{.graph = plan_.graph.get(),
+                            .cluster = plan_.cluster.get(),
                             .failures = arguments_.values("op-fail"),
                             .quiet = quiet_};
-    const bool complete = simulate_transition(what, simulated, output_);
+    output_.begin_element("transition");
+    const bool complete = simulate_transition(what, *simulated_, output_);
+    output_.end_element();
     if (!complete) {
         output_.error("Transition failed: terminated");
         output_.error("An invalid transition was produced");
     }
     if (!quiet_) output_.end_list();
-    const xml::NodePtr result = simulated.build();
+    cib_ = simulated_->build();
     if (!quiet_) {
-        if (!set_time(*result)) return ExitCode::kUsage;
-        auto revised = model::read_cluster(result, now_);
+        progress_.phase("Reading the revised status");
+        if (!set_time(*cib_)) return ExitCode::kUsage;
+        auto revised = model::read_cluster(cib_, now_);
         if (revised) {
-            log_problems(output_, **revised);
+            cluster_ = std::move(*revised);
+            progress_.phase("");
+            log_problems(output_, *cluster_);
             output_.blank_line();
-            show_status(**revised, "Revised Cluster Status", false);
+            show_status(*cluster_, "Revised Cluster Status", "revised_cluster_status", false);
         }
     }
     const auto save = arguments_.has("in-place") && !input_path_.empty() ? std::optional<std::string>(input_path_)
                                                                          : arguments_.value("save-output");
-    if (save && !write_file(*save, xml::write(*result, {.pretty = true}), output_)) return ExitCode::kCannotCreate;
-    return complete ? ExitCode::kOk : ExitCode::kSoftware;
+    if (save && !write_file(*save, xml::write(*cib_, {.pretty = true}), output_)) return ExitCode::kCannotCreate;
+    return complete ? ExitCode::kOk : ExitCode::kError;
 }
 
 ExitCode run(const Arguments& arguments, Output& output) {
@@ -493,7 +561,12 @@ ExitCode run(const Arguments& arguments, Output& output) {
         output.fail(fmt::format("non-option ARGV-elements: {}", join(arguments.positional, " ")));
         return ExitCode::kUsage;
     }
-    return Simulation(arguments, output).run();
+    // Never destroyed: to take a large model apart piece by piece right before the process ends would be a good part of
+    // its time.
+    static auto* const simulation = new Simulation(arguments, output);
+    const ExitCode result = simulation->run();
+    simulation->end();
+    return result;
 }
 
 }  // namespace

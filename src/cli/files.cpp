@@ -65,6 +65,10 @@ Result<std::string> read_file(const std::string& path) {
     const Descriptor file(path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (file.get() < 0) return system_error(path);
     std::string content;
+    struct stat status{};
+    if (fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode)) {
+        content.reserve(static_cast<std::size_t>(status.st_size) + 1);
+    }
     char chunk[65536];
     for (;;) {
         const ssize_t count = read(file.get(), chunk, sizeof chunk);

@@ -79,6 +79,7 @@ Output::Output(Output&& other) noexcept
       depth_(other.depth_),
       lines_(other.lines_),
       elements_(std::move(other.elements_)),
+      open_(std::move(other.open_)),
       errors_(std::move(other.errors_)),
       html_(std::move(other.html_)) {}
 
@@ -87,6 +88,7 @@ Output& Output::operator=(Output&& other) noexcept {
     std::swap(file_, other.file_);
     std::swap(depth_, other.depth_);
     std::swap(elements_, other.elements_);
+    std::swap(open_, other.open_);
     std::swap(errors_, other.errors_);
     std::swap(html_, other.html_);
     return *this;
@@ -161,6 +163,19 @@ void Output::blank_line() {
 
 void Output::add(xml::NodePtr element) {
     if (is_structured()) elements_.push_back(std::move(element));
+}
+
+void Output::begin_element(std::string_view name) { open_.emplace_back(name, elements_.size()); }
+
+void Output::end_element() {
+    SYSTOLE_ASSERT(!open_.empty(), "every end_element has its begin_element");
+    const auto [name, first] = std::move(open_.back());
+    open_.pop_back();
+    if (!is_structured()) return;
+    xml::Builder element(name);
+    for (std::size_t i = first; i < elements_.size(); ++i) element.add(elements_[i]);
+    elements_.resize(first);
+    elements_.push_back(std::move(element).build());
 }
 
 void Output::error(std::string_view text) {

@@ -79,6 +79,10 @@ public:
     void add(xml::Builder&& element) { add(std::move(element).build()); }
     void add(const xml::Builder& element) { add(element.build()); }
 
+    /// Elements that are added between these two become children of one of that name.
+    void begin_element(std::string_view name);
+    void end_element();
+
     // --- for both ---
     /// What went wrong: standard error, or <errors>.
     void error(std::string_view text);
@@ -105,6 +109,7 @@ private:
     int depth_ = 0;
     std::size_t lines_ = 0;
     std::vector<xml::NodePtr> elements_;
+    std::vector<std::pair<std::string, std::size_t>> open_;  ///< of begun elements: name and where their children begin
     std::vector<std::string> errors_;
     std::string html_;
 };

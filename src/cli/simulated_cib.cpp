@@ -15,26 +15,6 @@ namespace {
 constexpr std::string_view kFeatureSet = "3.20.5";
 constexpr std::string_view kNoTransition = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
-std::unique_ptr<StatusElement> editable(const xml::Node& node) {
-    auto element = std::make_unique<StatusElement>();
-    element->name = node.name();
-    for (const auto& attribute : node.attributes()) {
-        element->attributes.emplace_back(attribute.name.view(), attribute.value.view());
-    }
-    for (const auto& child : node.children()) {
-        if (child->is_element()) element->children.push_back(editable(*child));
-    }
-    return element;
-}
-
-xml::NodePtr frozen(const StatusElement& element) {
-    xml::Builder builder(element.name);
-    builder.reserve(element.attributes.size(), element.children.size());
-    for (const auto& [name, value] : element.attributes) builder.append_attribute(xml::Text(name), xml::Text(value));
-    for (const auto& child : element.children) builder.add(frozen(*child));
-    return std::move(builder).build();
-}
-
 /// The CIB with the child `name` of `parent` (of <configuration> or <cib> itself) replaced.
 template <class Change>
 xml::NodePtr with_section(const xml::NodePtr& parent, std::string_view name, Change&& change) {
@@ -56,59 +36,81 @@ std::string meta(const model::NameValues& parameters, std::string_view name) {
 }  // namespace
 
 std::string_view StatusElement::get(std::string_view attribute) const {
-    for (const auto& [name_of, value] : attributes) {
+    if (source_) return source_->get(attribute);
+    for (const auto& [name_of, value] : attributes_) {
         if (name_of == attribute) return value;
     }
     return {};
 }
 bool StatusElement::has(std::string_view attribute) const {
-    return std::ranges::any_of(attributes, [&](const auto& a) { return a.first == attribute; });
+    if (source_) return source_->has(attribute);
+    return std::ranges::any_of(attributes_, [&](const auto& a) { return a.first == attribute; });
+}
+void StatusElement::open() {
+    if (!source_) return;
+    const xml::NodePtr source = std::exchange(source_, nullptr);
+    for (const auto& attribute : source->attributes()) {
+        attributes_.emplace_back(attribute.name.view(), attribute.value.view());
+    }
+    for (const auto& child : source->children()) {
+        if (child->is_element()) children_.push_back(std::make_unique<StatusElement>(child));
+    }
 }
 StatusElement& StatusElement::set(std::string_view attribute, std::string_view value) {
-    for (auto& [name_of, old] : attributes) {
+    open();
+    for (auto& [name_of, old] : attributes_) {
         if (name_of == attribute) {
             old = value;
             return *this;
         }
     }
-    attributes.emplace_back(attribute, value);
+    attributes_.emplace_back(attribute, value);
     return *this;
 }
+std::vector<std::unique_ptr<StatusElement>>& StatusElement::children() {
+    open();
+    return children_;
+}
 StatusElement* StatusElement::child(std::string_view element) {
-    const auto it = std::ranges::find_if(children, [&](const auto& c) { return c->name == element; });
-    return it == children.end() ? nullptr : it->get();
+    const auto it = std::ranges::find_if(children(), [&](const auto& c) { return c->name() == element; });
+    return it == children_.end() ? nullptr : it->get();
+}
+StatusElement& StatusElement::add(std::string_view element) {
+    children().push_back(std::make_unique<StatusElement>(element));
+    return *children_.back();
 }
 StatusElement& StatusElement::child_or_new(std::string_view element) {
-    if (StatusElement* found = child(element)) return *found;
-    children.push_back(std::make_unique<StatusElement>());
-    children.back()->name = element;
-    return *children.back();
+    StatusElement* found = child(element);
+    return found != nullptr ? *found : add(element);
 }
 void StatusElement::remove(std::string_view element) {
-    std::erase_if(children, [&](const auto& c) { return c->name == element; });
+    std::erase_if(children(), [&](const auto& c) { return c->name() == element; });
+}
+xml::NodePtr StatusElement::build() const {
+    if (source_) return source_;
+    xml::Builder builder(name_);
+    builder.reserve(attributes_.size(), children_.size());
+    for (const auto& [name, value] : attributes_) builder.append_attribute(xml::Text(name), xml::Text(value));
+    for (const auto& child : children_) builder.add(child->build());
+    return std::move(builder).build();
 }
 
 SimulatedCib::SimulatedCib(xml::NodePtr cib, WallTime real_time) : cib_(std::move(cib)), real_time_(real_time) {
-    const xml::Node* status = cib_->child("status");
-    if (status != nullptr) {
-        status_ = editable(*status);
-    } else {
-        status_ = std::make_unique<StatusElement>();
-        status_->name = "status";
-    }
+    const xml::NodePtr status = cib_->child_ptr("status");
+    status_ = status ? std::make_unique<StatusElement>(status) : std::make_unique<StatusElement>("status");
     index_nodes();
 }
 
 void SimulatedCib::index_nodes() {
-    for (const auto& child : status_->children) {
-        if (child->name == "node_state" && child->has("uname")) {
+    for (const auto& child : status_->children()) {
+        if (child->name() == "node_state" && child->has("uname")) {
             states_.emplace(to_lower(child->get("uname")), child.get());
         }
     }
 }
 
 xml::NodePtr SimulatedCib::build() const {
-    xml::NodePtr cib = with_section(cib_, "status", [&](const xml::NodePtr&) { return frozen(*status_); });
+    xml::NodePtr cib = with_section(cib_, "status", [&](const xml::NodePtr&) { return status_->build(); });
     if (config_changes_ == 0 && status_changes_ == 0) return cib;
     // The result may be stored: its version tells what a CIB manager would have counted.
     xml::Builder counted(*cib);
@@ -149,14 +151,11 @@ void SimulatedCib::set_option(std::string_view name, std::string_view value) {
 void SimulatedCib::set_ticket(std::string_view ticket, std::string_view attribute, bool value) {
     StatusElement& tickets = status_->child_or_new("tickets");
     StatusElement* state = nullptr;
-    for (const auto& child : tickets.children) {
-        if (child->name == "ticket_state" && child->get("id") == ticket) state = child.get();
+    for (const auto& child : tickets.children()) {
+        if (child->name() == "ticket_state" && child->get("id") == ticket) state = child.get();
     }
     if (state == nullptr) {
-        tickets.children.push_back(std::make_unique<StatusElement>());
-        state = tickets.children.back().get();
-        state->name = "ticket_state";
-        state->set("id", ticket);
+        state = &tickets.add("ticket_state").set("id", ticket);
     }
     state->set(attribute, value ? "true" : "false");
 }
@@ -191,14 +190,11 @@ StatusElement& SimulatedCib::node_state(std::string_view name, std::string_view 
         }
     }
     StatusElement* state = nullptr;
-    for (const auto& child : status_->children) {
-        if (child->name == "node_state" && child->get("id") == found) state = child.get();
+    for (const auto& child : status_->children()) {
+        if (child->name() == "node_state" && child->get("id") == found) state = child.get();
     }
     if (state == nullptr) {
-        status_->children.push_back(std::make_unique<StatusElement>());
-        state = status_->children.back().get();
-        state->name = "node_state";
-        state->set("id", found);
+        state = &status_->add("node_state").set("id", found);
         ++status_changes_;
     }
     state->set("uname", name);
@@ -218,6 +214,7 @@ StatusElement& SimulatedCib::set_membership(std::string_view node, bool up) {
 void SimulatedCib::forget_node(std::string_view node) {
     StatusElement& state = node_state(node);
     state.remove("lrm");
+    histories_.erase(&state);
     state.remove("transient_attributes");
 }
 
@@ -226,22 +223,26 @@ StatusElement& SimulatedCib::resource_history(StatusElement& node, std::string_v
     StatusElement& lrm = node.child_or_new("lrm");
     if (!lrm.has("id")) lrm.set("id", node.get("id"));
     StatusElement& list = lrm.child_or_new("lrm_resources");
-    for (const std::string_view name : {resource, lrm_name}) {
-        StatusElement* found = nullptr;
-        int count = 0;
-        for (const auto& child : list.children) {
-            if (child->name != "lrm_resource" || child->get("id") != name) continue;
-            found = child.get();
-            ++count;
+    const auto [known, fresh] = histories_.try_emplace(&node);
+    auto& index = known->second;
+    if (fresh) {
+        for (const auto& child : list.children()) {
+            if (child->name() != "lrm_resource") continue;
+            // Of several by one name none is the one: then a result gets an entry of its own.
+            const auto [entry, first] = index.try_emplace(std::string(child->get("id")), child.get());
+            if (!first) entry->second = nullptr;
         }
-        if (count == 1) return *found;  // of several by that name none is the one: the result gets an entry of its own
     }
-    list.children.push_back(std::make_unique<StatusElement>());
-    StatusElement& history = *list.children.back();
-    history.name = "lrm_resource";
+    for (const std::string_view name : {resource, lrm_name}) {
+        const auto found = index.find(std::string(name));
+        if (found != index.end() && found->second != nullptr) return *found->second;
+    }
+    StatusElement& history = list.add("lrm_resource");
     history.set("id", lrm_name).set("class", agent.standard);
     if (!agent.provider.empty()) history.set("provider", agent.provider);
     history.set("type", agent.type);
+    const auto [entry, first] = index.try_emplace(std::string(lrm_name), &history);
+    if (!first) entry->second = nullptr;
     return history;
 }
 
@@ -250,7 +251,7 @@ void SimulatedCib::add_result(StatusElement& history, std::string_view node, con
     std::string task = result.task;
     if (task == "reload" || task == "reload-agent") task = "start";
     long long call_id = 0;
-    for (const auto& child : history.children) {
+    for (const auto& child : history.children()) {
         call_id = std::max(call_id, parse_integer(child->get("call-id")).value_or(0));
     }
     ++call_id;
@@ -278,13 +279,8 @@ void SimulatedCib::add_result(StatusElement& history, std::string_view node, con
     const std::string now = std::to_string(real_time_.seconds);
     for (const std::string& id : ids) {
         const auto known = std::ranges::find_if(
-            history.children, [&](const auto& c) { return c->name == "lrm_rsc_op" && c->get("id") == id; });
-        const bool fresh = known == history.children.end();
-        if (fresh) {
-            history.children.push_back(std::make_unique<StatusElement>());
-            history.children.back()->name = "lrm_rsc_op";
-        }
-        StatusElement& op = fresh ? *history.children.back() : **known;
+            history.children(), [&](const auto& c) { return c->name() == "lrm_rsc_op" && c->get("id") == id; });
+        StatusElement& op = known == history.children().end() ? history.add("lrm_rsc_op") : **known;
         op.set("id", id).set("operation_key", key).set("operation", task).set("crm-debug-origin", "crm_simulate");
         op.set("crm_feature_set", kFeatureSet).set("transition-key", transition_key);
         op.set("transition-magic", fmt::format("0:{};{}", exit, transition_key));
@@ -315,7 +311,7 @@ std::vector<std::pair<std::string, std::string>> SimulatedCib::add_failure(Statu
     std::string count = "INFINITY";
     if (!fatal) {
         long long old = 0;
-        for (const auto& pair : set.children) {
+        for (const auto& pair : set.children()) {
             if (pair->get("name") == count_name) old = parse_integer(pair->get("value")).value_or(0);
         }
         count = std::to_string(old + 1);
@@ -324,13 +320,11 @@ std::vector<std::pair<std::string, std::string>> SimulatedCib::add_failure(Statu
     added.emplace_back(fmt::format("last-failure-{}", suffix), std::to_string(real_time_.seconds));
     for (const auto& [name, value] : added) {
         StatusElement* pair = nullptr;
-        for (const auto& child : set.children) {
+        for (const auto& child : set.children()) {
             if (child->get("name") == name) pair = child.get();
         }
         if (pair == nullptr) {
-            set.children.push_back(std::make_unique<StatusElement>());
-            pair = set.children.back().get();
-            pair->name = "nvpair";
+            pair = &set.add("nvpair");
             pair->set("id", fmt::format("{}-{}", set.get("id"), xml_id(name))).set("name", name);
         }
         pair->set("value", value);

@@ -16,18 +16,31 @@
 
 namespace systole::cli {
 
-/// A part of the status section that can be changed.
-struct StatusElement {
-    std::string name;
-    std::vector<std::pair<std::string, std::string>> attributes;
-    std::vector<std::unique_ptr<StatusElement>> children;
+/// A part of the status section that can be changed. What nobody asks to change stays the element that it came from.
+class StatusElement {
+public:
+    explicit StatusElement(std::string_view name) : name_(name) {}
+    explicit StatusElement(xml::NodePtr source) : name_(source->name()), source_(std::move(source)) {}
 
+    [[nodiscard]] const std::string& name() const { return name_; }
     [[nodiscard]] std::string_view get(std::string_view attribute) const;
     [[nodiscard]] bool has(std::string_view attribute) const;
     StatusElement& set(std::string_view attribute, std::string_view value);
+    /// All child elements.
+    std::vector<std::unique_ptr<StatusElement>>& children();
     StatusElement* child(std::string_view element);
     StatusElement& child_or_new(std::string_view element);
+    StatusElement& add(std::string_view element);
     void remove(std::string_view element);
+    [[nodiscard]] xml::NodePtr build() const;
+
+private:
+    void open();  ///< makes a copy of the source, one level deep
+
+    std::string name_;
+    xml::NodePtr source_;  ///< null once it was opened
+    std::vector<std::pair<std::string, std::string>> attributes_;
+    std::vector<std::unique_ptr<StatusElement>> children_;
 };
 
 struct OperationResult {
@@ -76,6 +89,8 @@ private:
     xml::NodePtr cib_;
     std::unique_ptr<StatusElement> status_;
     std::unordered_map<std::string, StatusElement*> states_;  ///< by name, lower case
+    /// By node state: its lrm_resource elements by id; null where there are several of that id.
+    std::unordered_map<const StatusElement*, std::unordered_map<std::string, StatusElement*>> histories_;
     WallTime real_time_;
     int config_changes_ = 0;  ///< what epoch grows by
     int status_changes_ = 0;  ///< since the last of these: what num_updates grows to

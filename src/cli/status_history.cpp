@@ -174,21 +174,7 @@ bool show_history(Output& output, const Show& show, Cluster& cluster, Spacer& sp
 
 namespace {
 
-// "2m59.014s", "142ms".
-std::string duration_text(long long ms) {
-    if (ms < 1000) return fmt::format("{}ms", ms);
-    const long long seconds = ms / 1000;
-    std::string text;
-    if (seconds >= 86'400) text += fmt::format("{}d", seconds / 86'400);
-    if (seconds >= 3600 && seconds / 3600 % 24 != 0) text += fmt::format("{}h", seconds / 3600 % 24);
-    if (seconds >= 60 && seconds / 60 % 60 != 0) text += fmt::format("{}m", seconds / 60 % 60);
-    if (ms % 1000 != 0) {
-        text += fmt::format("{}.{:03}s", seconds % 60, ms % 1000);
-    } else if (seconds % 60 != 0) {
-        text += fmt::format("{}s", seconds % 60);
-    }
-    return text;
-}
+std::string duration_text(long long ms) { return ms == 0 ? "0ms" : readable_duration(Duration{ms}); }
 
 struct Failure {
     std::string key, node, reason, call;

@@ -68,11 +68,9 @@ bool node_alone(const Cluster& cluster, const Node& node, const Show& show) {
 
 std::string node_line(const Cluster& cluster, const Node& node, const Show& show) {
     std::string text = fmt::format("{} {}: {}", kind_text(node), node_label(node, show.detail), mode_text(node));
-    if (node.online) {
-        const int health = health_of(cluster, node);
-        if (health < 0) text += " (health is RED)";
-        if (health == 0) text += " (health is YELLOW)";
-    }
+    const int health = health_of(cluster, node);
+    if (health < 0) text += " (health is RED)";
+    if (health == 0) text += " (health is YELLOW)";
     if (show.detail && !feature_set_of(node).empty()) text += fmt::format(", feature set {}", feature_set_of(node));
     return text;
 }

@@ -306,9 +306,9 @@ void Lister::clone(const Resource& resource, const Show& show) {
         std::vector<const Node*> running;
         for (const Resource* child : resource.children) collect_locations(*child, running);
         for (const Node* node : cluster_.nodes) {
-            // In an opt-in cluster no node may be known to be allowed (yet): then all are told.
-            const model::NodeScore* allowed = resource.allowed.find(*node);
-            const bool present = resource.allowed.empty() || (allowed != nullptr && allowed->present);
+            // In an opt-in cluster no node may be known to be allowed (yet): then those are told that were probed.
+            const bool probed = node->index < resource.probed.size() && resource.probed[node->index];
+            const bool present = resource.allowed.empty() ? probed : resource.allowed.find(*node) != nullptr;
             if (!present || !show.nodes.has(node->name)) continue;
             if (std::ranges::find(running, node) != running.end()) continue;
             std::string state = target == Role::kStopped ? "Stopped (disabled)" : "Stopped";

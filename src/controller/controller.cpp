@@ -33,6 +33,7 @@ Controller::State::State(NodeConfig the_config)
       self(config.self),
       election(self),
       resources(self),
+      alerts(config.version),
       runner(make_uuid(config.seed)) {
     peers.on_identified(self);
 }
@@ -118,6 +119,9 @@ void Controller::State::perform(const std::string& owner, Resources::Step step) 
         }
         out.push_back(std::move(effect));
     }
+    for (const Resources::Ended& one : step.ended) {
+        if (is_told(one.result)) alert(alert_of_operation(owner.empty() ? self.name : owner, one.resource, one.result));
+    }
     for (const DirectAck& ack : step.acks) route(ack);
     for (const ConnectionOrder& order : step.orders) perform(connections.order(now, order));
     if (!step.imported) return;
@@ -127,6 +131,38 @@ void Controller::State::perform(const std::string& owner, Resources::Step step) 
         importing = false;
         confirm_join();
     }
+}
+
+void Controller::State::alert(const AlertEvent& event) {
+    const int offset = config.utc_offset == nullptr ? 0 : config.utc_offset(now.wall);
+    for (xml::NodePtr& request : alerts.requests(now, offset, cib.get(), event)) {
+        if (resources.executor_up()) {
+            out.emplace_back(ToExecutor{kAlertRequests + alert_requests++ % kAlertRequests, std::move(request)});
+        } else {
+            log(wire::Severity::kWarning, "an alert is lost: there is no executor to run its agent");
+        }
+    }
+}
+
+/// Tells of nodes that became members or are members no more since this was called last.
+void Controller::State::alert_of_members() {
+    if (!cib || !resources.executor_up()) return;
+    for (const auto& [id, peer] : peers.all()) {
+        if (id == self.id || peer.name.empty() || peer.member == members_told.contains(id)) continue;
+        if (peer.member) {
+            members_told.insert(id);
+        } else {
+            members_told.erase(id);
+        }
+        alert(alert_of_node(peer.name, id.value, peer.member));
+    }
+}
+
+void Controller::State::remote_is(std::string_view node, bool up, std::string_view host) {
+    const auto known = peers.remotes().find(node);
+    const bool was_up = known != peers.remotes().end() && known->second.up;
+    peers.set_remote(node, up, host);
+    if (up != was_up) alert(alert_of_node(node, 0, up));
 }
 
 std::string Controller::State::option(std::string_view name, std::string_view fallback) const {
@@ -384,6 +420,7 @@ ControllerEffects Controller::on_executor_up(const Now& now) {
     State& s = *state_;
     s.now = now;
     s.perform(s.resources.on_executor_up(now));
+    s.alert_of_members();
     s.start_if_ready();
     return s.finish();
 }
@@ -393,6 +430,15 @@ ControllerEffects Controller::on_executor_down(const Now& now) {
     s.now = now;
     s.log(wire::Severity::kWarning, "the executor is gone: operations wait until it is back");
     s.perform(s.resources.on_executor_down(now));
+    return s.finish();
+}
+
+ControllerEffects Controller::on_attribute_changed(const Now& now, const attributes::Changed& change) {
+    State& s = *state_;
+    s.now = now;
+    if (!change.by_writer) return {};
+    const membership::Peer* peer = s.peers.find(change.node);
+    s.alert(alert_of_attribute(change, peer == nullptr ? 0 : peer->id.value));
     return s.finish();
 }
 

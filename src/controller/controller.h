@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "attributes/manager.h"
 #include "cib/manager.h"
 #include "controller/effects.h"
 
@@ -62,6 +63,7 @@ public:
     [[nodiscard]] ControllerEffects on_load(const Now& now, const LoadSampled& load);
     [[nodiscard]] ControllerEffects on_fenced(const Now& now, const fencing::LocalReply& reply);
     [[nodiscard]] ControllerEffects on_fence_notice(const Now& now, const fencing::FenceNotice& notice);
+    [[nodiscard]] ControllerEffects on_attribute_changed(const Now& now, const attributes::Changed& change);
     [[nodiscard]] ControllerEffects on_shutdown(const Now& now);
 
     [[nodiscard]] std::string state() const;

@@ -148,12 +148,15 @@ void Controller::State::fencing_recorded(std::uint32_t token) {
 void Controller::State::record_former_fencings() {
     for (const auto& [target, heard] : std::exchange(fenced_unrecorded, {})) {
         const membership::Peer* peer = peers.find(target);
-        if (peer != nullptr && peer->active() && peer->online_since.seconds > heard.seconds - kNewLife) continue;
+        const auto came = peer == nullptr ? online_at.end() : online_at.find(peer->id);
+        const bool anew = came != online_at.end() && came->second > heard - std::chrono::seconds(kNewLife);
+        if (peer != nullptr && peer->active() && anew) continue;
         write_fenced(target, std::nullopt);
     }
 }
 
 void Controller::State::on_fence_notice(const fencing::FenceNotice& notice) {
+    alert(alert_of_fencing(notice));
     if (!notice.outcome.ok() || notice.action == "on" || notice.target.empty()) return;
     if (same_ignoring_case(notice.target, self.name)) {
         if (std::holds_alternative<Stopping>(phase)) return;
@@ -171,15 +174,24 @@ void Controller::State::on_fence_notice(const fencing::FenceNotice& notice) {
     }
     // A remote node that is proven off answers no more, whatever its connection looks like.
     if (is_remote(notice.target)) {
-        peers.set_remote(notice.target, false, {});
+        remote_is(notice.target, false, {});
         perform(connections.fail(now, notice.target, "it was fenced"));
     }
     for (const auto& [token, fencing] : fencings) {
         if (same_ignoring_case(fencing.target, notice.target)) return;  // ours: its reply says the same
     }
+    if (const membership::Peer* peer = peers.find(notice.target); peer != nullptr && peer->active()) {
+        // The message of a machine's end may come after the machine is back: what is there now lives.
+        const auto came = online_at.find(peer->id);
+        if (!notice.witnessed || (came != online_at.end() && came->second > notice.asked)) {
+            log(wire::Severity::kInfo,
+                fmt::format("{} was fenced by {} before it came back", peer->name, notice.delegate), peer->name);
+            return;
+        }
+    }
     if (settled_office() == nullptr) {
         // Whoever is or becomes DC records it. If that is us, all_joined() will.
-        fenced_unrecorded.insert_or_assign(notice.target, now.wall);
+        fenced_unrecorded.insert_or_assign(notice.target, now.mono);
         return;
     }
     log(wire::Severity::kNotice,

@@ -26,6 +26,7 @@ void Controller::State::start_if_ready() {
 
 void Controller::State::on_peer_events(const membership::PeerEvents& events, const std::set<NodeId>& active_before) {
     if (std::holds_alternative<Stopping>(phase)) return;
+    alert_of_members();
     bool greet_all = false;
     std::vector<NodeId> lost;  ///< whose cores were awaited back, and whose machines are gone now
     if (joined_group && std::holds_alternative<Starting>(phase)) {
@@ -40,6 +41,7 @@ void Controller::State::on_peer_events(const membership::PeerEvents& events, con
         switch (event.kind) {
             case PeerEventKind::kOnline:
                 fenced_unrecorded.erase(name);
+                online_at[event.node] = now.mono;
                 fence_failures.erase(name);
                 vanished.erase(event.node);
                 leaving.erase(event.node);

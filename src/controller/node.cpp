@@ -291,7 +291,9 @@ void Node::Parts::take(attributes::Effects effects) {
                                take(cib.on_local_request(now, client, e.token, e.request));
                            });
                        },
-                       [&](attributes::Changed&) {},  // alert agents are not run yet
+                       [&](attributes::Changed& e) {
+                           work.emplace_back([this, e] { take(controller.on_attribute_changed(now, e)); });
+                       },
                        [&](auto& e) { emit(std::move(e)); },
                    },
                    effect);

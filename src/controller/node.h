@@ -45,6 +45,8 @@ struct NodeConfig {
     bool node_state_times = false;
     bool have_watchdog = false;
     Duration watchdog_timeout{0};  ///< SBD_WATCHDOG_TIMEOUT
+    /// Seconds that the machine's local time is east of UTC at a moment, for times that people read; null: UTC.
+    int (*utc_offset)(WallTime) = nullptr;
     /// Schemas for the CIB manager, outliving the node; null: nothing is validated and nothing can be upgraded.
     cib::Schemas* schemas = nullptr;
 };

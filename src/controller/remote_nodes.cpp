@@ -143,7 +143,7 @@ void Controller::State::on_remote_state(const wire::NodeRef& from, const xml::No
     const bool up = parse_bool(message.get("in_ccm")).value_or(false);
     const auto known = peers.remotes().find(node);
     const bool was_up = known != peers.remotes().end() && known->second.up;
-    peers.set_remote(node, up, message.get("connection_host", from.name));
+    remote_is(node, up, message.get("connection_host", from.name));
     if (up && !was_up && holds_office()) {
         // A plan that brings the node up goes on there, unless it was made when nothing could be planned for it.
         const transition::Graph* graph = runner.running() ? runner.graph() : nullptr;

@@ -639,6 +639,7 @@ void Resources::finish(const Now& now, Operation operation, OperationResult resu
     if (result.status == ExecStatus::kError &&
         (result.rc == 7 || result.rc == 8 || result.rc == 190 || result.rc == 191))
         result.status = ExecStatus::kDone;
+    step.ended.push_back({operation.resource.id, result});
     const auto it = resources_.find(operation.resource.id);
     if (!is_recorded(operation.action) || it == resources_.end()) {
         // Also where the resource was forgotten while the operation ran: nobody keeps its history, but the requester
@@ -729,6 +730,7 @@ Resources::Step Resources::on_event(const Now& now, const xml::Node& event) {
     }
     if (result.interval_ms > 0) {
         if (resource == resources_.end()) return step;
+        if (result.status == ExecStatus::kCancelled) step.ended.push_back({id, result});
         auto& recurring = resource->second.recurring;
         const auto it = recurring.find({action, result.interval_ms});
         if (it == recurring.end() || (it->second.call_id > 0 && it->second.call_id != result.call_id)) return step;

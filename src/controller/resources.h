@@ -57,11 +57,17 @@ enum class Readiness : std::uint8_t {
 
 class Resources {
 public:
+    /// An operation that an executor (or a connection) has ended.
+    struct Ended {
+        std::string resource;
+        OperationResult result;
+    };
     /// What came of an input: effects, and acknowledgements to route.
     struct Step {
         ControllerEffects effects;
         std::vector<DirectAck> acks;
         std::vector<ConnectionOrder> orders;  ///< for connections to remote nodes; answered by on_connection_result
+        std::vector<Ended> ended;             ///< for those who are told of events
         bool imported{};                      ///< import() has ended
     };
 

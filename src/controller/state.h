@@ -11,6 +11,7 @@
 #include <string>
 #include <variant>
 
+#include "controller/alerts.h"
 #include "controller/controller.h"
 #include "controller/remote_connections.h"
 #include "controller/resources.h"
@@ -62,6 +63,9 @@ inline constexpr Duration kCoreGrace = std::chrono::seconds(2);
 /// Above every synapse's priority: an event that makes the plan void leaves nothing of it to begin or to wait for.
 inline constexpr int kAbortAll = 1'000'001;
 
+/// Requests to run alert agents are numbered from here, clear of those of resources; nobody waits for their replies.
+inline constexpr std::uint32_t kAlertRequests = 0x4000'0000U;
+
 /// What a CIB reply that we asked for leads to.
 enum class CibReason : std::uint8_t { kSynced, kConfirmed, kPlanInput, kFenced };
 struct CibWait {
@@ -97,6 +101,10 @@ struct Controller::State {
     void cib_call(xml::NodePtr request, std::optional<CibWait> wait = std::nullopt);
     void perform(Resources::Step step);                            ///< of this node's executor
     void perform(const std::string& owner, Resources::Step step);  ///< of a remote node's; empty: this node's
+    void alert(const AlertEvent& event);
+    void alert_of_members();
+    /// What is known of a remote node's connection, and told where it is news.
+    void remote_is(std::string_view node, bool up, std::string_view host);
     [[nodiscard]] std::string option(std::string_view name, std::string_view fallback) const;
     [[nodiscard]] Duration duration_option(std::string_view name, Duration fallback) const;
     [[nodiscard]] Office* office() { return std::get_if<Office>(&phase); }
@@ -249,10 +257,15 @@ struct Controller::State {
     std::map<wire::ClientId, wire::Client> clients;
     std::map<wire::ClientId, std::string> hellos;  ///< clients that introduced themselves, with the names they gave
     /// Fenced while this node was not the DC that records it, and when that was heard.
-    std::map<std::string, WallTime> fenced_unrecorded;
+    std::map<std::string, Instant> fenced_unrecorded;
+    std::map<NodeId, Instant> online_at;        ///< when controllers of peers came, as far as we saw it
     std::map<NodeId, Instant> vanished;         ///< cores of members that ended without having said so, and when
     std::map<std::string, Throttle> throttles;  ///< by node
     unsigned own_mode = 0;
+
+    Alerts alerts;
+    std::uint32_t alert_requests = 0;
+    std::set<NodeId> members_told;  ///< peers whose membership agents were told of
 
     // The DC's. The runner outlives an election that we win again: what is in flight stays known.
     membership::JoinBoard board;

@@ -15,10 +15,10 @@ namespace systole::daemons {
 
 struct ExecutorHostOptions {
     executor::ExecutorConfig config;
-    std::string control_group;          ///< where those of agents are made; empty: none
-    unsigned long descriptors_max = 0;  ///< for agents, if this process has raised its own limit
-    std::string records;                ///< where running agents are recorded; empty: nowhere
-    std::string alert_user = "hacluster";
+    std::string control_group;             ///< where those of agents are made; empty: none
+    unsigned long descriptors_max = 0;     ///< for agents, if this process has raised its own limit
+    std::string records;                   ///< where running agents are recorded; empty: nowhere
+    std::string alert_user = "hacluster";  ///< alert agents run as this user; empty: as our own
 };
 
 class ExecutorHost {

@@ -63,6 +63,8 @@ ExecutorHostOptions prepare_executor(const runtime::LogSink& log) {
     utsname name{};
     if (::uname(&name) == 0) options.config.node_name = name.nodename;
     options.config.node_name = variable("SYSTOLE_NODE", options.config.node_name.c_str());  // local cluster engine
+    if (variable("SYSTOLE_ENGINE", "") == "local")
+        options.alert_user.clear();  // whose cluster it is needs no other user
     options.config.ocf_root = variable("OCF_ROOT", "/usr/lib/ocf");
     options.config.fence_root = variable("SYSTOLE_FENCE_ROOT", "/usr/sbin");
     options.control_group = runtime::own_control_group();

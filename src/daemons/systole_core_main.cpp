@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cib/operations.h"
 #include "cib/schemas_set.h"
+#include "cli/local_time.h"
 #include "daemons/core_host.h"
 #include "runtime/linux/corosync_engine.h"
 #include "runtime/linux/disk.h"
@@ -93,6 +94,7 @@ int main(int argc, char** argv) {
                                      .ipc_prefix = runtime::ipc_prefix_of_environment(),
                                      .ipc_owner = local ? std::optional(geteuid()) : std::nullopt};
     options.config.schemas = schemas->get();
+    options.config.utc_offset = cli::local_offset_seconds;
     options.config.version = "3.0.2-systole-0.1.0";
     options.config.seed = random_seed();
     options.config.pid = static_cast<std::uint32_t>(getpid());

@@ -25,6 +25,8 @@ constexpr const char* kUsage =
     "  lab        a large cluster on this machine, with real parts; needs root\n"
     "  guests     makes containers and virtual machines that a cluster uses as nodes\n"
     "  drill      a simulated cluster of any size, with faults\n"
+    "  explain    where a resource runs and why; why not on another node, and what would bring it there\n"
+    "  plan       what a change of the CIB would make the cluster do, before it is made\n"
     "  version    which version this is\n"
     "\n"
     "Other subcommands are programs of their own, named systole-SUBCOMMAND (systole-drill, ...).\n";

@@ -49,15 +49,21 @@ Role parse_role(std::string_view text) {
     return it == kRoleNames.end() ? Role::kUnknown : it->role;
 }
 
-const NodeScore* NodeTable::find(const Node& node) const {
-    return node.index < entries_.size() && entries_[node.index].present ? &entries_[node.index] : nullptr;
-}
-NodeScore* NodeTable::find(const Node& node) {
-    return node.index < entries_.size() && entries_[node.index].present ? &entries_[node.index] : nullptr;
-}
 NodeScore& NodeTable::at(const Node& node, const NodeScore& initial) {
-    if (node.index >= entries_.size()) entries_.resize(node.index + 1);
-    NodeScore& entry = entries_[node.index];
+    if (many_.empty()) {
+        const auto place = std::ranges::lower_bound(few_, node.index, {}, &std::pair<std::uint32_t, NodeScore>::first);
+        if (place != few_.end() && place->first == node.index) return place->second;
+        if (few_.size() < kFew) {
+            const auto made = few_.insert(place, {node.index, initial});
+            made->second.present = true;
+            return made->second;
+        }
+        many_.resize(std::max(few_.back().first, node.index) + 1);
+        for (const auto& [index, entry] : few_) many_[index] = entry;
+        few_.clear();
+    }
+    if (node.index >= many_.size()) many_.resize(node.index + 1);
+    NodeScore& entry = many_[node.index];
     if (!entry.present) {
         entry = initial;
         entry.present = true;
@@ -65,10 +71,15 @@ NodeScore& NodeTable::at(const Node& node, const NodeScore& initial) {
     return entry;
 }
 void NodeTable::erase(const Node& node) {
-    if (node.index < entries_.size()) entries_[node.index] = NodeScore{};
+    std::erase_if(few_, [&](const auto& entry) { return entry.first == node.index; });
+    if (node.index < many_.size()) many_[node.index] = NodeScore{};
+}
+void NodeTable::clear() {
+    few_.clear();
+    many_.clear();
 }
 bool NodeTable::empty() const {
-    return std::ranges::none_of(entries_, [](const NodeScore& entry) { return entry.present; });
+    return few_.empty() && std::ranges::none_of(many_, [](const NodeScore& entry) { return entry.present; });
 }
 
 bool Node::is_guest() const { return remote_kind && remote != nullptr && remote->launcher != nullptr; }

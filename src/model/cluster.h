@@ -22,6 +22,7 @@
 #include "base/score.h"
 #include "base/time.h"
 #include "model/options.h"
+#include "model/score_notes.h"
 #include "rules/nvpairs.h"
 #include "xml/tree.h"
 
@@ -66,21 +67,45 @@ struct NodeScore {
     int count = 0;         ///< instances assigned there so far (tables of clones and bundles)
 };
 
-/// Scores by node index; nodes beyond the end are absent.
+/// Scores by node. A table of few nodes (all that an opt-in cluster with many nodes needs) is a sorted list, a larger
+/// one an array by node index.
 class NodeTable {
 public:
-    [[nodiscard]] const NodeScore* find(const Node& node) const;
-    NodeScore* find(const Node& node);
+    [[nodiscard]] inline const NodeScore* find(const Node& node) const;
+    [[nodiscard]] inline NodeScore* find(const Node& node);
     /// The node's entry, made from `initial` if it is absent.
     NodeScore& at(const Node& node, const NodeScore& initial);
     void erase(const Node& node);
-    void clear() { entries_.clear(); }
+    void clear();
     [[nodiscard]] bool empty() const;
-    [[nodiscard]] std::size_t size() const { return entries_.size(); }
-    [[nodiscard]] const NodeScore& operator[](std::size_t index) const { return entries_[index]; }
+    /// Calls `visit(node index, entry)` for each entry, in order of indexes. The table must not grow meanwhile.
+    template <class Visit>
+    void each(Visit&& visit) {
+        for (auto& [index, entry] : few_) visit(index, entry);
+        for (std::uint32_t i = 0; i < many_.size(); ++i) {
+            if (many_[i].present) visit(i, many_[i]);
+        }
+    }
+    template <class Visit>
+    void each(Visit&& visit) const {
+        for (const auto& [index, entry] : few_) visit(index, entry);
+        for (std::uint32_t i = 0; i < many_.size(); ++i) {
+            if (many_[i].present) visit(i, many_[i]);
+        }
+    }
 
 private:
-    std::vector<NodeScore> entries_;
+    static constexpr std::size_t kFew = 8;
+    [[nodiscard]] const NodeScore* find_index(std::uint32_t index) const {
+        if (!many_.empty()) return index < many_.size() && many_[index].present ? &many_[index] : nullptr;
+        if (index < few_.size() && few_[index].first == index) return &few_[index].second;
+        for (const auto& [known, entry] : few_) {
+            if (known == index) return &entry;
+        }
+        return nullptr;
+    }
+    std::vector<std::pair<std::uint32_t, NodeScore>> few_;  ///< sorted; empty where `many_` is used
+    std::vector<NodeScore> many_;                           ///< by index; absent entries aren't `present`
 };
 
 struct Node {
@@ -130,6 +155,9 @@ struct Node {
     [[nodiscard]] bool is_remote() const { return remote_kind && !is_guest(); }
     [[nodiscard]] std::optional<std::string_view> attribute(std::string_view name) const;
 };
+
+inline const NodeScore* NodeTable::find(const Node& node) const { return find_index(node.index); }
+inline NodeScore* NodeTable::find(const Node& node) { return const_cast<NodeScore*>(find_index(node.index)); }
 
 struct CloneData {
     int max = 0;
@@ -377,8 +405,9 @@ struct Cluster {
     std::vector<ParameterCheck> parameter_checks;
     std::unordered_set<const xml::Node*> expired_recurring;  ///< history whose monitor is to be run anew
     std::vector<Problem> problems;
-    std::optional<WallTime> recheck_by;        ///< when passing time alone may change what follows
-    std::optional<WallTime> graph_recheck_by;  ///< the same without date_specs, as transition graphs tell it
+    std::unique_ptr<std::vector<ScoreNote>> score_notes;  ///< null: not asked for
+    std::optional<WallTime> recheck_by;                   ///< when passing time alone may change what follows
+    std::optional<WallTime> graph_recheck_by;             ///< the same without date_specs, as transition graphs tell it
 
     std::unordered_map<std::string, Node*> nodes_by_name;  ///< lower case
     std::unordered_map<std::string, Resource*> resources_by_id;

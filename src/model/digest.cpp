@@ -132,19 +132,25 @@ std::string digest_of_parameters(NameValues parameters) {
     return digest_of(parameters);
 }
 
-DigestResult compare_digests(Cluster& cluster, Resource& resource, const xml::Node& history, Node& node,
-                             bool sanitized) {
+DigestResult compare_digests(Cluster& cluster, Resource& resource, const xml::Node& history, Node& node, bool sanitized,
+                             bool* only_private_changed) {
     const Duration interval = history_interval(history);
     const OperationDigests digests =
         calculate_digests(cluster, resource, history.get("operation"), interval, node, &history);
-    if (sanitized && history.attribute("op-secure-digest") == digests.secure) return DigestResult::kMatch;
-    if (cluster.expired_recurring.contains(&history)) return DigestResult::kRestart;
-    if (digests.restart != history.get("op-restart-digest")) return DigestResult::kRestart;
-    const auto recorded = history.attribute("op-digest");
-    if (!recorded) return DigestResult::kUnknown;
-    if (*recorded == digests.all) return DigestResult::kMatch;
-    if (interval.count() == 0 && digests.has_operation_parameters) return DigestResult::kRestart;
-    return DigestResult::kMismatch;
+    const auto result = [&] {
+        if (cluster.expired_recurring.contains(&history)) return DigestResult::kRestart;
+        if (digests.restart != history.get("op-restart-digest")) return DigestResult::kRestart;
+        const auto recorded = history.attribute("op-digest");
+        if (!recorded) return DigestResult::kUnknown;
+        if (*recorded == digests.all) return DigestResult::kMatch;
+        if (interval.count() == 0 && digests.has_operation_parameters) return DigestResult::kRestart;
+        return DigestResult::kMismatch;
+    }();
+    if (result == DigestResult::kMatch || !sanitized || history.attribute("op-secure-digest") != digests.secure) {
+        return result;
+    }
+    if (only_private_changed != nullptr) *only_private_changed = true;
+    return DigestResult::kMatch;
 }
 
 FencingDigest compare_fencing_digests(Cluster& cluster, Resource& device, Node& node) {

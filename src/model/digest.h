@@ -32,9 +32,10 @@ OperationDigests calculate_digests(Cluster& cluster, Resource& resource, std::st
                                    DigestSources* sources = nullptr);
 /// Digest of parameters as the executor got them: without meta-attributes, but with the timeout if it recurs.
 std::string digest_of_parameters(NameValues parameters);
-/// `sanitized`: private parameters may have been taken out of the configuration, so a change of only these is none.
+/// `sanitized`: private parameters may have been taken out of the configuration, so a change of only these is none
+/// (and `only_private_changed`, unless null, becomes true).
 DigestResult compare_digests(Cluster& cluster, Resource& resource, const xml::Node& history, Node& node,
-                             bool sanitized = false);
+                             bool sanitized = false, bool* only_private_changed = nullptr);
 
 /// An ocf:pacemaker:remote of a bundle that is reached by its host's name, which has to be filled in.
 bool needs_host_name(Cluster& cluster, Resource& resource);

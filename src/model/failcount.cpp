@@ -93,6 +93,11 @@ std::string_view without_instance(std::string_view id) {
     return id;
 }
 
+bool has_fail_counts(const Cluster& cluster, const Node& node) {
+    if (!node.fail_exact) index_failures(cluster, node);
+    return !node.fail_exact->empty();
+}
+
 FailCountResult fail_count(Cluster& cluster, const Node& node, Resource& resource, FailCount kind,
                            const xml::Node* operation, bool with_launched) {
     if (!node.fail_exact) index_failures(cluster, node);

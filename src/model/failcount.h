@@ -15,6 +15,9 @@ struct FailCountResult {
     std::int64_t last_failure = 0;  ///< 0 if never or unknown
 };
 
+/// Has anything failed on the node? If not, no count of it is worth asking for.
+bool has_fail_counts(const Cluster& cluster, const Node& node);
+
 /// `operation` is the history entry that is being looked at, if any: whether failures may expire depends on it.
 /// `with_launched` adds what failed inside this container.
 FailCountResult fail_count(Cluster& cluster, const Node& node, Resource& resource, FailCount kind,

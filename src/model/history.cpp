@@ -270,9 +270,17 @@ Resource* HistoryReader::read_resource(const xml::Node& entry, Node& node) {
     sort_by_age(operations);
     OnFail on_fail = OnFail::kIgnore;
     const xml::Node* last_failure = nullptr;
-    for (const xml::Node* operation : operations) read_operation(*operation, *resource, node, last_failure, on_fail);
+    Resource& noted = resource->unique ? *resource : resource->uber_parent();
+    for (const xml::Node* operation : operations) {
+        const Noting noting(c_, noted, ScoreNote::Cause::kHistory, operation->id());
+        read_operation(*operation, *resource, node, last_failure, on_fail);
+    }
     note_recurring(operations, *resource, node);
-    conclude(*resource, node, on_fail);
+    {
+        const Noting noting(c_, noted, ScoreNote::Cause::kHistory,
+                            last_failure != nullptr ? last_failure->id() : entry.id());
+        conclude(*resource, node, on_fail);
+    }
 
     if (const auto wanted = target_role(c_, *resource)) {
         if (resource->next_role == Role::kUnknown || *wanted < resource->next_role) resource->next_role = *wanted;
@@ -320,6 +328,11 @@ void HistoryReader::note_recurring(const std::vector<const xml::Node*>& operatio
 
 void HistoryReader::request(HistoryRequest::Kind kind, Resource& resource, Node& node) {
     c_.requests.push_back({.kind = kind, .resource = &resource, .node = &node});
+    // A stop that can't be run is as good as a failed one, and what is read next shall know.
+    const bool unreachable = !node.online && (!node.is_guest() || node.remote_reset);
+    if (kind == HistoryRequest::Kind::kStop && unreachable && resource.managed && !node.unclean) {
+        fence_node(c_, node, "stop is unrunnable", false);
+    }
 }
 
 void HistoryReader::apply_on_fail(Resource& resource, Node& node, OnFail on_fail, bool active) {

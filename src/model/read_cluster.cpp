@@ -76,6 +76,7 @@ Result<std::unique_ptr<Cluster>> read_cluster(xml::NodePtr cib, rules::DateTime 
     auto cluster = std::make_unique<Cluster>();
     cluster->cib = std::move(cib);
     cluster->now = now;
+    if (options.explain) cluster->score_notes = std::make_unique<std::vector<ScoreNote>>();
     Reader reader(*cluster);
     reader.read_config();
     if (!cluster->quorate && !options.locations_only && cluster->options.no_quorum != NoQuorum::kIgnore) {

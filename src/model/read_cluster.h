@@ -9,6 +9,7 @@ namespace systole::model {
 
 struct ReadOptions {
     bool locations_only = false;  ///< without the status section
+    bool explain = false;         ///< keep Cluster::score_notes
 };
 
 /// Reads all of a CIB, in the newest schema, as of `now`. Parts that are not valid are left out and named in

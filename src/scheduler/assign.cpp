@@ -20,6 +20,7 @@ void apply_this_with(Scheduler& s, const Colocation& colocation, Resource& rsc) 
         archive = rsc.allowed;
     }
     if (s.of(other).unassigned) assign(s, other, nullptr, true);
+    const Noting noting(s.c, rsc, Cause::kColocation, colocation.id, other.id);
     apply_colocation(s, rsc, other, colocation, true);
     if (archive && !s.any_available(rsc.allowed)) rsc.allowed = std::move(*archive);
 }
@@ -38,7 +39,11 @@ Node* prefer_current(Scheduler& s, Resource& rsc, const std::vector<Node*>& node
 }
 
 bool assign_best(Scheduler& s, Resource& rsc, Node* prefer, bool stop_if_fail) {
-    Node* most_free = ban_insufficient_capacity(s, rsc);
+    Node* most_free = nullptr;
+    {
+        const Noting noting(s.c, rsc, Cause::kCapacity);
+        most_free = ban_insufficient_capacity(s, rsc);
+    }
     if (prefer == nullptr) prefer = most_free;
     if (!s.of(rsc).unassigned) return rsc.assigned_node != nullptr;
     const std::vector<Node*> nodes = s.sorted_nodes(rsc.allowed, model::current_node(rsc));
@@ -78,10 +83,13 @@ Node* assign_primitive(Scheduler& s, Resource& rsc, Node* prefer, bool stop_if_f
             if (is_mandatory(*colocation) == mandatory) apply_this_with(s, *colocation, rsc);
         }
         for (const Colocation* colocation : others) {
-            if (is_mandatory(*colocation) == mandatory) add_dependent_scores(s, *colocation, rsc);
+            if (is_mandatory(*colocation) != mandatory) continue;
+            const Noting noting(s.c, rsc, Cause::kInfluence, colocation->id, colocation->dependent->id);
+            add_dependent_scores(s, *colocation, rsc);
         }
     }
     if (rsc.next_role == Role::kStopped) {
+        const Noting noting(s.c, rsc, Cause::kRole);
         s.c.add_location(rsc, nullptr, Score::minus_infinity());
         if (rsc.assigned_node != nullptr) rsc.assigned_node = nullptr;
     } else if (rsc.next_role > rsc.role && !s.c.quorate && s.c.options.no_quorum == model::NoQuorum::kFreeze) {
@@ -130,7 +138,10 @@ Node* assign_clone(Scheduler& s, Resource& clone, Node* prefer, bool stop_if_fai
     if (clone.promotable) add_promotion_scores(s, clone);
     // What this goes with has to have its place first.
     for (const Colocation* colocation : this_with(s, clone)) assign(s, *colocation->primary, prefer, stop_if_fail);
-    for (const Colocation* colocation : with_this(s, clone)) add_dependent_scores(s, *colocation, clone);
+    for (const Colocation* colocation : with_this(s, clone)) {
+        const Noting noting(s.c, clone, Cause::kInfluence, colocation->id, colocation->dependent->id);
+        add_dependent_scores(s, *colocation, clone);
+    }
     s.show_scores(clone, "pcmk__clone_assign");
     merge_sort(clone.children, [&](const Resource* a, const Resource* b) { return compare_instances(s, *a, *b); });
     assign_instances(s, clone, clone.children, clone.clone->max, clone.clone->node_max);
@@ -209,8 +220,13 @@ bool assign_to(Scheduler& s, Resource& rsc, Node* node, const NodeScore* entry, 
     consume_capacity(*node, rsc);
     if (s.in.want_utilization) {
         std::string line = fmt::format("pcmk__assign_resource: {} utilization on {}:", rsc.id, node->name);
-        for (const auto& [name, value] : rsc.utilization) line += fmt::format(" {}={}", name, value);
-        s.plan.scores.push_back({std::move(line)});
+        std::vector<std::pair<std::string, std::string>> values{
+            {"resource", rsc.id}, {"node", node->name}, {"function", "pcmk__assign_resource"}};
+        for (const auto& [name, value] : rsc.utilization) {
+            line += fmt::format(" {}={}", name, value);
+            values.emplace_back(name, std::to_string(value));
+        }
+        s.plan.scores.push_back({std::move(line), "utilization", std::move(values)});
     }
     return changed;
 }

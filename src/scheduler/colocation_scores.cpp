@@ -26,7 +26,9 @@ void insert_all(List& list, const List& addition, Compare compare) {
         list = addition;
         return;
     }
-    for (Colocation* colocation : addition) insert(list, colocation, compare);
+    // Seen in Pacemaker 3.0.2, and with effect: to a list that isn't empty it adds the first one, as often as there are
+    // some. A container with an address of its own knows only one of its bundle's colocations for that reason.
+    for (std::size_t i = 0; i < addition.size(); ++i) insert(list, addition.front(), compare);
 }
 
 struct Direction {
@@ -104,25 +106,24 @@ void collect(Scheduler& s, const Resource& rsc, const Resource& origin, const Di
 }
 
 /// The best score that the resource has on any node with that value of the attribute.
-Score best_score_matching(Scheduler& s, const Colocation* colocation, Resource& rsc, std::string_view attribute,
+Score best_score_matching(Scheduler& s, Resource& rsc, std::string_view attribute,
                           std::optional<std::string_view> value, const NodeTable& allowed) {
     Score best = Score::minus_infinity();
-    const auto consider = [&](const Node* node) {
-        const NodeScore* entry = allowed.find(*node);
-        if (entry != nullptr && entry->score > best && s.available(node)) {
-            const auto other = colocation_attribute(node, attribute, &rsc);
-            if (value && other ? same_ignoring_case(*value, *other) : value.has_value() == other.has_value()) {
-                best = entry->score;
-            }
+    const auto consider = [&](const Node& node, const NodeScore& entry) {
+        if (entry.score <= best || !s.available(&node)) return;
+        const auto other = colocation_attribute(&node, attribute, &rsc);
+        if (value && other ? same_ignoring_case(*value, *other) : value.has_value() == other.has_value()) {
+            best = entry.score;
         }
     };
-    static_cast<void>(colocation);
-    if (attribute == "#uname") {
-        const Node* node = value ? s.c.find_node(*value) : nullptr;
-        if (node != nullptr) consider(node);
+    // Names are unique, unless guests answer with their host's name or (not seen yet) with none.
+    if (attribute == "#uname" && value && !rsc.is_bundled() && !rsc.meta_value("container-attribute-target")) {
+        const Node* node = s.c.find_node(*value);
+        const NodeScore* entry = node == nullptr ? nullptr : allowed.find(*node);
+        if (entry != nullptr) consider(*node, *entry);
         return best;
     }
-    for (const Node* node : s.c.nodes) consider(node);
+    allowed.each([&](std::uint32_t index, const NodeScore& entry) { consider(s.c.node_store[index], entry); });
     return best;
 }
 
@@ -142,31 +143,30 @@ NodeTable table_of_member(Scheduler& s, const Colocation* colocation, Resource& 
     return table;
 }
 
-bool allowed_on_one(const Cluster& c, const Resource& rsc) {
+bool allowed_on_one(const Resource& rsc) {
     int count = 0;
-    for (const Node* node : c.nodes) {
-        const NodeScore* entry = rsc.allowed.find(*node);
-        if (entry != nullptr && entry->score >= Score{0} && ++count > 1) return false;
-    }
+    rsc.allowed.each([&](std::uint32_t, const NodeScore& entry) {
+        if (entry.score >= Score{0}) ++count;
+    });
     return count == 1;
 }
 
 void add_matching_scores(Scheduler& s, NodeTable& nodes, Resource& source, const Resource* target,
                          const Colocation& colocation, float factor, bool only_positive) {
     const NodeTable source_table = table_of_member(s, &colocation, source);
-    for (const Node* node : s.c.nodes) {
-        NodeScore* entry = nodes.find(*node);
-        if (entry == nullptr) continue;
+    nodes.each([&](std::uint32_t index, NodeScore& each) {
+        const Node* node = &s.c.node_store[index];
+        NodeScore* entry = &each;
         const auto value = colocation_attribute(node, colocation.attribute, target);
-        const Score score = best_score_matching(s, &colocation, source, colocation.attribute, value, source_table);
+        const Score score = best_score_matching(s, source, colocation.attribute, value, source_table);
         if (factor < 0 && score < Score{0}) {
             // "Apart from something that can't be here" is no reason to come, unless that has one place only.
             if (colocation.primary->stickiness >= -score || !has_influence(colocation, nullptr) ||
-                !allowed_on_one(s.c, *colocation.dependent)) {
-                continue;
+                !allowed_on_one(*colocation.dependent)) {
+                return;
             }
         }
-        if (entry->held) continue;
+        if (entry->held) return;
         const float exact = factor * static_cast<float>(score.value());
         int delta = static_cast<int>(exact < 0 ? static_cast<double>(exact) - 0.5 : static_cast<double>(exact) + 0.5);
         if (delta == 0 && score != Score{0}) delta = factor > 0.0F ? 1 : factor < 0.0F ? -1 : 0;
@@ -174,11 +174,11 @@ void add_matching_scores(Scheduler& s, NodeTable& nodes, Resource& source, const
         if (only_positive && sum < Score{0} && entry->score > Score{0}) {
             entry->held = true;  // stays possible, as the least good one
             entry->score = Score::minus_infinity();
-            continue;
+            return;
         }
-        if (only_positive && sum < Score{0} && entry->score == Score{0}) continue;
+        if (only_positive && sum < Score{0} && entry->score == Score{0}) return;
         entry->score = sum;
-    }
+    });
 }
 
 int apply_to_scores(Scheduler& s, Resource& dependent, const Resource& primary, const Colocation& colocation) {
@@ -190,21 +190,19 @@ int apply_to_scores(Scheduler& s, Resource& dependent, const Resource& primary, 
         return 0;  // nothing to keep away from
     }
     NodeTable table = dependent.allowed;
-    for (const Node* node : s.c.nodes) {
-        NodeScore* entry = table.find(*node);
-        if (entry == nullptr) continue;
+    table.each([&](std::uint32_t index, NodeScore& entry) {
         if (place == nullptr) {
-            entry->score += Score{-colocation.score};
-            continue;
+            entry.score += Score{-colocation.score};
+            return;
         }
-        const auto other = colocation_attribute(node, colocation.attribute, &dependent);
+        const auto other = colocation_attribute(&s.c.node_store[index], colocation.attribute, &dependent);
         const bool same = value && other ? same_ignoring_case(*value, *other) : value.has_value() == other.has_value();
         if (same) {
-            if (colocation.score < Score::kInfinity) entry->score += Score{colocation.score};
+            if (colocation.score < Score::kInfinity) entry.score += Score{colocation.score};
         } else if (colocation.score >= Score::kInfinity) {
-            entry->score = Score::minus_infinity();
+            entry.score = Score::minus_infinity();
         }
-    }
+    });
     if (std::abs(colocation.score) >= Score::kInfinity || s.any_available(table)) dependent.allowed = std::move(table);
     return 0;
 }
@@ -456,13 +454,11 @@ void add_colocated_scores(Scheduler& s, Resource& source, const Resource* target
         return;
     }
     if (options.select_nonnegative) {
-        for (const Node* node : s.c.nodes) {
-            NodeScore* entry = work->find(*node);
-            if (entry != nullptr && entry->held) {
-                entry->held = false;
-                entry->score = Score{1};
-            }
-        }
+        work->each([](std::uint32_t, NodeScore& entry) {
+            if (!entry.held) return;
+            entry.held = false;
+            entry.score = Score{1};
+        });
     }
     nodes = std::move(work);
     s.of(source).updating_scores = false;

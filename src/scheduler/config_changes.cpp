@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/text.h"
 #include "model/digest.h"
 #include "model/failcount.h"
 #include "model/history_reader.h"
@@ -75,8 +76,15 @@ bool check_operation(Scheduler& s, Resource& rsc, Node& node, const xml::Node& e
         return true;
     }
     const std::string_view digest_task = task_for_digest(task, interval);
-    switch (model::compare_digests(s.c, rsc, entry, node, s.in.sanitized)) {
-        case DigestResult::kMatch: return false;
+    bool only_private = false;
+    switch (model::compare_digests(s.c, rsc, entry, node, s.in.sanitized, &only_private)) {
+        case DigestResult::kMatch:
+            if (only_private && (s.in.want_scores || s.in.want_utilization)) {
+                s.plan.scores.push_back(
+                    {fmt::format("Only 'private' parameters to {}-interval {} for {} on {} changed: {}",
+                                 readable_duration(interval), task, rsc.id, node.name, entry.get("transition-magic"))});
+            }
+            return false;
         case DigestResult::kRestart: force_restart(s, rsc, digest_task, interval, node); return true;
         case DigestResult::kUnknown:
         case DigestResult::kMismatch:

@@ -47,6 +47,7 @@ bool can_run(Scheduler& s, const Resource& instance, const Node& node, int max_p
 }
 
 void ban_unavailable(Scheduler& s, Resource& instance, int max_per_node) {
+    const Noting noting(s.c, instance, Cause::kInstances);
     for (const Node* node : s.c.nodes) {
         NodeScore* entry = instance.allowed.find(*node);
         if (entry == nullptr || can_run(s, instance, *node, max_per_node)) continue;
@@ -178,6 +179,7 @@ void assign_instances(Scheduler& s, Resource& collective, const std::vector<Reso
     for (Resource* instance : instances) {
         if (!s.of(*instance).unassigned) continue;
         if (assigned >= max_total) {
+            const Noting noting(s.c, *instance, Cause::kInstances);
             s.c.add_location(*instance, nullptr, Score::minus_infinity());
             instance->assigned_node = nullptr;
         } else if (assign_instance(s, *instance, nullptr, max_per_node) != nullptr) {

@@ -85,6 +85,9 @@ void location_from_rule(Scheduler& s, const xml::Node& constraint, Resource& rsc
     std::optional<bool> same_everywhere;
     for (Node* node : s.c.nodes) {
         bool holds = false;
+        // A rule may compare with parameters: rules among those count for when to look again, whether they are asked or
+        // not.
+        model::resource_parameters(s.c, rsc, node);
         if (varies || !same_everywhere) {
             input.node_attribute = [node](std::string_view name) { return node->attribute(name); };
             input.resource_param = [&s, &rsc, node](std::string_view name) -> std::optional<std::string_view> {

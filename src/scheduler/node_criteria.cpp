@@ -43,6 +43,7 @@ void apply_shutdown_lock(Scheduler& s, Resource& rsc) {
     if (rsc.lock_node == nullptr) return;
     const auto limit_s = s.c.options.shutdown_lock_limit.count() / 1000;
     if (limit_s > 0) s.c.recheck(rsc.lock_time + limit_s + 1);
+    const Noting noting(s.c, rsc, Cause::kLock);
     ban_unless_locked(s, rsc);
 }
 
@@ -102,6 +103,7 @@ void apply_stickiness(Scheduler& s, Resource& rsc) {
     if (!rsc.managed || rsc.stickiness < Score{1} || rsc.active_nodes.size() != 1) return;
     const Node* node = rsc.active_nodes.front();
     if (!s.c.options.symmetric && rsc.allowed.find(*node) == nullptr) return;
+    const Noting noting(s.c, rsc, Cause::kStickiness);
     s.c.add_location(rsc, node, rsc.stickiness);
 }
 
@@ -119,14 +121,17 @@ void check_failures(Scheduler& s, Resource& rsc, Node& node) {
     s.c.warning(
         fmt::format("{} cannot run on {} due to reaching migration threshold (clean up resource to allow again)",
                     banned.id, node.name));
+    const Noting noting(s.c, banned, Cause::kThreshold);
     s.c.add_location(banned, &node, Score::minus_infinity());
 }
 
-void apply_exclusive_discovery(Scheduler& s, Resource& rsc, const Node& node) {
+void apply_exclusive_discovery(Scheduler& s, Resource& rsc) {
     if (!rsc.exclusive_discovery && !rsc.top().exclusive_discovery) return;
-    for (Resource* child : rsc.children) apply_exclusive_discovery(s, *child, node);
-    NodeScore* entry = rsc.allowed.find(node);
-    if (entry != nullptr && entry->discovery != Discovery::kExclusive) entry->score = Score::minus_infinity();
+    for (Resource* child : rsc.children) apply_exclusive_discovery(s, *child);
+    const Noting noting(s.c, rsc, Cause::kDiscovery);
+    rsc.allowed.each([](std::uint32_t, NodeScore& entry) {
+        if (entry.discovery != Discovery::kExclusive) entry.score = Score::minus_infinity();
+    });
 }
 
 }  // namespace
@@ -154,14 +159,16 @@ void apply_node_criteria(Scheduler& s) {
     if (s.c.options.shutdown_lock) {
         for (Resource* rsc : s.c.resources) apply_shutdown_lock(s, *rsc);
     }
-    for (auto it = s.locations.rbegin(); it != s.locations.rend(); ++it) apply_location(s, *it->rsc, *it);
+    for (auto it = s.locations.rbegin(); it != s.locations.rend(); ++it) {
+        const Noting noting(s.c, *it->rsc, Cause::kLocation, it->id);
+        apply_location(s, *it->rsc, *it);
+    }
     for (Resource* rsc : s.c.resources) apply_stickiness(s, *rsc);
     for (Node* node : s.c.nodes) {
-        for (Resource* rsc : s.c.resources) {
-            check_failures(s, *rsc, *node);
-            apply_exclusive_discovery(s, *rsc, *node);
-        }
+        if (!model::has_fail_counts(s.c, *node)) continue;
+        for (Resource* rsc : s.c.resources) check_failures(s, *rsc, *node);
     }
+    for (Resource* rsc : s.c.resources) apply_exclusive_discovery(s, *rsc);
 }
 
 }  // namespace systole::scheduler

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "scheduler/scheduler.h"
+#include "scheduler/table_order.h"
 
 namespace systole::scheduler {
 
@@ -15,10 +16,11 @@ bool Scheduler::available(const Node* node, bool consider_score, const NodeScore
 }
 
 bool Scheduler::any_available(const NodeTable& table) const {
-    return std::ranges::any_of(c.nodes, [&](const Node* node) {
-        const NodeScore* entry = table.find(*node);
-        return entry != nullptr && available(node, true, entry);
+    bool found = false;
+    table.each([&](std::uint32_t index, const NodeScore& entry) {
+        found = found || available(&c.node_store[index], true, &entry);
     });
+    return found;
 }
 
 bool Scheduler::node_before(const NodeTable* table, const Node& a, const Node& b, const Node* preferred) const {
@@ -47,12 +49,25 @@ bool Scheduler::node_before(const NodeTable* table, const Node& a, const Node& b
 
 std::vector<Node*> Scheduler::sorted_nodes(const NodeTable& table, const Node* preferred) {
     std::vector<Node*> list;
-    for (Node* node : c.nodes) {
-        if (table.find(*node) != nullptr) list.push_back(node);
+    table.each([&](std::uint32_t index, const NodeScore&) { list.push_back(&c.node_store[index]); });
+    const auto before = [&](const Node* a, const Node* b) { return node_before(&table, *a, *b, preferred); };
+    if (c.options.placement != model::Placement::kBalanced) {
+        // A total order (names are unique): where the list began makes no difference.
+        std::ranges::stable_sort(list, before);
+        return list;
     }
-    std::ranges::stable_sort(list,
-                             [&](const Node* a, const Node* b) { return node_before(&table, *a, *b, preferred); });
+    in_table_order(list);
+    std::ranges::reverse(list);
+    merge_sort(list, [&](const Node* a, const Node* b) { return before(a, b) ? -1 : before(b, a) ? 1 : 0; });
     return list;
+}
+
+void Scheduler::in_table_order(std::vector<Node*>& nodes) const {
+    std::vector<std::string_view> ids;
+    for (const Node* node : nodes) ids.push_back(node->id);
+    std::vector<Node*> ordered;
+    for (const std::size_t place : table_order(ids)) ordered.push_back(nodes[place]);
+    nodes = std::move(ordered);
 }
 
 NodeScore* Scheduler::top_allowed(const Resource& rsc, const Node& node) {
@@ -85,8 +100,11 @@ void Scheduler::show_scores(const Resource& rsc, std::string_view pass) {
     if (!in.want_scores || rsc.removed) return;
     for (const Node* node : c.nodes) {
         if (const NodeScore* entry = rsc.allowed.find(*node)) {
+            const std::string score = to_string(entry->score);
             plan.scores.push_back(
-                {fmt::format("{}: {} allocation score on {}: {}", pass, rsc.id, node->name, to_string(entry->score))});
+                {fmt::format("{}: {} allocation score on {}: {}", pass, rsc.id, node->name, score),
+                 "node_weight",
+                 {{"function", std::string(pass)}, {"node", node->name}, {"score", score}, {"id", rsc.id}}});
         }
     }
     for (const Resource* child : rsc.children) show_scores(*child, pass);

@@ -1,5 +1,6 @@
 // scheduler/probes.cpp — finding out what runs where before anything is started.
 #include <algorithm>
+#include <iterator>
 
 #include "scheduler/scheduler.h"
 
@@ -209,14 +210,41 @@ bool probe(Scheduler& s, Resource& rsc, Node& node) {
     return probe_primitive(s, rsc, node);
 }
 
+namespace {
+/// Nodes that a resource can be probed on, by the node's index; empty optional: all of them.
+std::optional<std::vector<std::uint32_t>> probe_places(const Resource& rsc) {
+    if (!rsc.exclusive_discovery || rsc.is_bundle()) return std::nullopt;
+    std::vector<std::uint32_t> places;
+    const std::function<void(const Resource&)> add = [&](const Resource& r) {
+        r.allowed.each([&](std::uint32_t index, const NodeScore&) { places.push_back(index); });
+        for (const Resource* child : r.children) add(*child);
+    };
+    add(rsc);
+    std::ranges::sort(places);
+    places.erase(std::ranges::unique(places).begin(), places.end());
+    return places;
+}
+}  // namespace
+
 void schedule_probes(Scheduler& s) {
+    // Where discovery is exclusive, only few nodes matter: with many of them, asking for each would be most of the
+    // work.
+    std::vector<std::size_t> everywhere, here;
+    std::vector<std::vector<std::size_t>> only_on(s.c.node_store.size());
+    for (std::size_t i = 0; i < s.c.resources.size(); ++i) {
+        const auto places = probe_places(*s.c.resources[i]);
+        if (!places) everywhere.push_back(i);
+        for (const std::uint32_t index : places.value_or(std::vector<std::uint32_t>{})) only_on[index].push_back(i);
+    }
     for (Node* node : s.c.nodes) {
         if (!node->online) {
             if (is_failed_remote_node(*node)) s.fence(*node, "the connection is unrecoverable");
             continue;
         }
         if (node->unclean || !node->probes_allowed) continue;
-        probe_list(s, s.c.resources, *node);
+        here.clear();
+        std::ranges::merge(everywhere, only_on[node->index], std::back_inserter(here));
+        for (const std::size_t i : here) probe(s, *s.c.resources[i], *node);
     }
 }
 

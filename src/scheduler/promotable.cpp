@@ -190,10 +190,12 @@ void choose_role(Scheduler& s, Resource& instance, int& count) {
     const Resource& clone = instance.top();
     if (s.in.want_scores) {
         const Node* chosen = s.location_of(instance, Scheduler::Where::kAssigned);
-        s.plan.scores.push_back(
-            {fmt::format("{} promotion score {}: {}", instance.id,
-                         chosen == nullptr ? std::string("(inactive)") : fmt::format("on {}", chosen->name),
-                         to_string(Score{s.of(instance).promotion_priority}))});
+        const std::string score = to_string(Score{s.of(instance).promotion_priority});
+        const std::string place = chosen == nullptr ? "(inactive)" : fmt::format("on {}", chosen->name);
+        std::vector<std::pair<std::string, std::string>> values{{"id", instance.id}, {"score", score}};
+        if (chosen != nullptr) values.emplace_back("node", chosen->name);
+        s.plan.scores.push_back({fmt::format("{} promotion score {}: {}", instance.id, place, score), "promotion_score",
+                                 std::move(values)});
     }
     NodeScore* place = nullptr;
     if (s.of(instance).promotion_priority >= 0 && (count < clone.clone->promoted_max || !clone.managed)) {
@@ -226,6 +228,7 @@ void add_promotion_scores(Scheduler& s, Resource& clone) {
     if (s.of(clone).promotion_scores_added) return;
     s.of(clone).promotion_scores_added = true;
     for (Resource* child : clone.children) {
+        const Noting noting(s.c, *child, Cause::kPromotion);
         for (const Node* node : s.c.nodes) {
             NodeScore* entry = child->allowed.find(*node);
             if (entry == nullptr || !s.available(node)) continue;

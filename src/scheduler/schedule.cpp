@@ -6,6 +6,27 @@
 namespace systole::scheduler {
 namespace {
 
+void tell_reasons(Scheduler& s) {
+    if (!s.in.want_reasons) return;
+    for (const Action& a : s.actions) {
+        if (a.rsc == nullptr) continue;
+        ActionReason reason{.resource = a.rsc->index,
+                            .key = a.key(),
+                            .node = a.node == nullptr ? std::string{} : a.node->name,
+                            .required = !a.is(act::kOptional),
+                            .runnable = a.is(act::kRunnable),
+                            .cause = a.reason,
+                            .blockers = {}};
+        for (const Relation& input : a.before) {
+            const bool blocks = (input.flags & (rel::kUnrunnableFirstBlocks | rel::kUnmigratableThenBlocks)) != 0;
+            if (!reason.runnable && blocks && !input.other->is(act::kRunnable)) {
+                reason.blockers.push_back(input.other->key());
+            }
+        }
+        s.plan.actions.push_back(std::move(reason));
+    }
+}
+
 struct Pass {
     const char* name;
     void (*run)(Scheduler&);
@@ -30,6 +51,7 @@ constexpr Pass kPasses[] = {
      [](Scheduler& s) {
          if (s.in.want_dot) write_dot(s);
      }},
+    {"reasons", &tell_reasons},
 };
 
 void count(const Resource& rsc, Plan& plan) {
@@ -51,16 +73,24 @@ void count(const Resource& rsc, Plan& plan) {
 }  // namespace
 
 Result<Plan> schedule(const Input& input) {
-    auto cluster = model::read_cluster(input.cib, input.now);
+    if (input.on_pass) input.on_pass("model");
+    auto cluster = model::read_cluster(input.cib, input.now, {.explain = input.want_reasons});
     if (!cluster) return tl::unexpected(cluster.error());
+    return schedule(input, std::move(*cluster));
+}
+
+Plan schedule(const Input& input, std::unique_ptr<model::Cluster> cluster) {
     Plan plan;
-    plan.cluster = std::move(*cluster);
+    plan.cluster = std::move(cluster);
     for (const Resource* rsc : plan.cluster->resources) count(*rsc, plan);
     Scheduler scheduler(*plan.cluster, input, plan);
     scheduler.work_.resize(plan.cluster->resource_store.size());
     scheduler.resources_on_node.resize(plan.cluster->node_store.size());
     scheduler.assigned_to.resize(plan.cluster->node_store.size());
-    for (const Pass& pass : kPasses) pass.run(scheduler);
+    for (const Pass& pass : kPasses) {
+        if (input.on_pass) input.on_pass(pass.name);
+        pass.run(scheduler);
+    }
     plan.recheck_by = plan.cluster->recheck_by;
     plan.problems = plan.cluster->problems;
     for (const model::Problem& problem : plan.problems) {

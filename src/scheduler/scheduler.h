@@ -23,6 +23,8 @@ namespace systole::scheduler {
 using model::Discovery;
 using model::NodeScore;
 using model::NodeTable;
+using model::Noting;
+using Cause = model::ScoreNote::Cause;
 
 /// A resource's preference for nodes, from a constraint or node health.
 struct Location {
@@ -151,6 +153,8 @@ public:
     [[nodiscard]] bool any_available(const NodeTable& table) const;
     /// Allowed nodes, best first.
     std::vector<Node*> sorted_nodes(const NodeTable& table, const Node* preferred);
+    /// Sorts nodes that are in the cluster's order as table_order.h tells.
+    void in_table_order(std::vector<Node*>& nodes) const;
     [[nodiscard]] bool node_before(const NodeTable* table, const Node& a, const Node& b, const Node* preferred) const;
     NodeScore* top_allowed(const Resource& rsc, const Node& node);
     /// Where the resource is (kCurrent) or will be, with all its parts; null if it is not on exactly one node.

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "scheduler/scheduler.h"
 
@@ -52,6 +53,46 @@ std::string details_of(const Resource& rsc, const Node* origin, const Node* dest
     return fmt::format("{} {} -> {} {}", role, origin->name, next, destination->name);
 }
 
+/// Where from and where to, as which role: what programs are told in place of details.
+std::vector<std::pair<std::string, std::string>> places_of(const Resource& rsc, const Node* origin,
+                                                           const Node* destination) {
+    const bool need_role = rsc.role > Role::kStarted || rsc.next_role > Role::kUnpromoted;
+    const bool same_host = origin != nullptr && origin == destination;
+    const bool same_role = rsc.role == rsc.next_role;
+    const std::pair<std::string, std::string> role("role", text_of(rsc.role)),
+        next("next-role", text_of(rsc.next_role));
+    std::vector<std::pair<std::string, std::string>> values;
+    if (origin == nullptr || destination == nullptr) {
+        if (need_role) values.push_back(role);
+        if (origin != nullptr) {
+            values.emplace_back("node", origin->name);
+        } else if (need_role) {
+            values.push_back(next);
+            if (destination != nullptr) values.emplace_back("dest", destination->name);
+        } else if (destination != nullptr) {
+            values.emplace_back("node", destination->name);
+        }
+    } else if (same_role) {
+        values.emplace_back("source", origin->name);
+        if (!same_host) values.emplace_back("dest", destination->name);
+        if (need_role) values.push_back(role);
+    } else {
+        values.push_back(role);
+        values.push_back(next);
+        values.emplace_back("source", origin->name);
+        if (!same_host) values.emplace_back("dest", destination->name);
+    }
+    return values;
+}
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    for (char& c : out) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    return out;
+}
+
 void Summary::line(std::string_view change, const Resource& rsc, const Node* origin, const Node* destination,
                    const Action* action, const Action* source) {
     if (source == nullptr) source = action;
@@ -60,16 +101,21 @@ void Summary::line(std::string_view change, const Resource& rsc, const Node* ori
     const std::string details = details_of(rsc, origin, destination);
     detail_width_ = std::max(detail_width_, details.size());
     std::string reason;
+    std::vector<std::pair<std::string, std::string>> values{{"action", lower(change)}, {"resource", rsc.id}};
+    std::ranges::move(places_of(rsc, origin, destination), std::back_inserter(values));
     if (source != nullptr) {
         const bool runnable = action->is(act::kRunnable);
         if (source->has_reason) {
             reason = fmt::format("  due to {}{}", source->reason, runnable ? "" : " (blocked)");
+            values.emplace_back("reason", source->reason);
         } else if (!runnable) {
             reason = "  blocked";
         }
+        if (!runnable) values.emplace_back("blocked", "true");
     }
     s_.plan.summary.push_back(
-        {fmt::format("{:<8}   {:<{}}   ( {:>{}} ){}", change, rsc.id, name_width_, details, detail_width_, reason)});
+        {fmt::format("{:<8}   {:<{}}   ( {:>{}} ){}", change, rsc.id, name_width_, details, detail_width_, reason),
+         "rsc_action", std::move(values)});
 }
 
 void Summary::nodes() {
@@ -86,7 +132,9 @@ void Summary::nodes() {
         }
         std::string name = a.node->name;
         if (a.node->is_guest()) name += fmt::format(" (resource: {})", a.node->remote->launcher->id);
-        s_.plan.summary.push_back({fmt::format("{} {} '{}'", task, name, a.reason)});
+        s_.plan.summary.push_back({fmt::format("{} {} '{}'", task, name, a.reason),
+                                   "node_action",
+                                   {{"task", task}, {"node", name}, {"reason", a.reason}}});
     }
 }
 

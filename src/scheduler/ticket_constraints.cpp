@@ -61,7 +61,9 @@ void depend(Scheduler& s, std::string_view id, Resource& rsc, const model::Ticke
         d.loss = Loss::kDemote;
     }
     s.of(rsc).tickets.push_back(d);
-    if (!ticket.granted || ticket.standby) apply_ticket(s, rsc, d);
+    if (ticket.granted && !ticket.standby) return;
+    const Noting noting(s.c, rsc, Cause::kTicket, ticket.id);
+    apply_ticket(s, rsc, d);
 }
 
 }  // namespace

@@ -101,9 +101,13 @@ Node* ban_insufficient_capacity(Scheduler& s, Resource& rsc) {
     for (const Resource* each : together) add_demand(s, *each, together, demand);
     bool any_capable = false;
     Node* most_capable = nullptr;
+    std::vector<Node*> candidates;
     for (Node* node : s.c.nodes) {
-        const NodeScore* entry = rsc.allowed.find(*node);
-        if (entry == nullptr || !s.available(node, true, entry)) continue;
+        if (rsc.allowed.find(*node) != nullptr) candidates.push_back(node);
+    }
+    s.in_table_order(candidates);
+    for (Node* node : candidates) {
+        if (!s.available(node, true, rsc.allowed.find(*node))) continue;
         if (has_capacity(*node, demand)) any_capable = true;
         if (most_capable == nullptr || compare_capacities(*node, *most_capable) < 0) most_capable = node;
     }
@@ -123,8 +127,12 @@ void show_capacities(Scheduler& s, std::string_view when) {
     for (const Node* node : s.c.nodes) {
         if (node->is_guest() && node->remote->launcher->is_bundled()) continue;
         std::string line = fmt::format("{}: {} capacity:", when, node->name);
-        for (const auto& [name, value] : node->utilization) line += fmt::format(" {}={}", name, value);
-        s.plan.scores.push_back({std::move(line)});
+        std::vector<std::pair<std::string, std::string>> values{{"node", node->name}, {"comment", std::string(when)}};
+        for (const auto& [name, value] : node->utilization) {
+            line += fmt::format(" {}={}", name, value);
+            values.emplace_back(name, std::to_string(value));
+        }
+        s.plan.scores.push_back({std::move(line), "capacity", std::move(values)});
     }
 }
 

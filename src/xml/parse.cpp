@@ -11,6 +11,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "xml/parse_plain.h"
+
 namespace systole::xml {
 namespace {
 
@@ -142,6 +144,7 @@ struct FreeContext {
 
 Result<NodePtr> parse(std::string_view text, const ParseOptions& options) {
     if (text.empty()) return fail(Errc::kInvalid, "line 1, column 1: the document is empty");
+    if (auto plain = parse_plain(text, options)) return std::move(*plain);
     Sax sax(options);
     xmlSAXHandler handler{};
     handler.initialized = XML_SAX2_MAGIC;

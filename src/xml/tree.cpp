@@ -30,8 +30,7 @@ NodePtr::~NodePtr() {
     if (node_ != nullptr && node_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) Node::destroy(node_);
 }
 
-const Node* Node::make(Kind kind, Text name_or_text, std::vector<Attribute>&& attributes,
-                       std::vector<NodePtr>&& children) {
+const Node* Node::make(Kind kind, Text name_or_text, std::span<Attribute> attributes, std::span<NodePtr> children) {
     static_assert(alignof(Node) >= alignof(Attribute) && alignof(Attribute) >= alignof(NodePtr));
     const std::size_t bytes = sizeof(Node) + attributes.size() * sizeof(Attribute) + children.size() * sizeof(NodePtr);
     Node* node = new (::operator new(bytes)) Node;
@@ -210,9 +209,11 @@ bool Builder::has(std::string_view attribute) const {
     return std::ranges::any_of(attributes_, [&](const Attribute& a) { return a.name.view() == attribute; });
 }
 
-NodePtr Builder::build() && {
-    return NodePtr(Node::make(Kind::kElement, std::move(name_), std::move(attributes_), std::move(children_)));
+NodePtr Builder::assemble(Text element_name, std::span<Attribute> attributes, std::span<NodePtr> children) {
+    return NodePtr(Node::make(Kind::kElement, std::move(element_name), attributes, children));
 }
+
+NodePtr Builder::build() && { return NodePtr(Node::make(Kind::kElement, std::move(name_), attributes_, children_)); }
 
 NodePtr Builder::build() const& {
     Builder copy(*this);

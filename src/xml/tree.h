@@ -137,8 +137,8 @@ private:
     friend class Builder;
     Node() = default;
     ~Node() = default;
-    static const Node* make(Kind kind, Text name_or_text, std::vector<Attribute>&& attributes,
-                            std::vector<NodePtr>&& children);
+    /// Attributes and children are moved out of the spans.
+    static const Node* make(Kind kind, Text name_or_text, std::span<Attribute> attributes, std::span<NodePtr> children);
     static void destroy(const Node* node) noexcept;
     [[nodiscard]] const Attribute* attributes_begin() const { return reinterpret_cast<const Attribute*>(this + 1); }
     [[nodiscard]] const NodePtr* children_begin() const {
@@ -162,6 +162,8 @@ public:
     static NodePtr comment(std::string_view text);
     static NodePtr text(std::string_view text);
     static NodePtr cdata(std::string_view text);
+    /// An element from parts that are moved out of the spans; the caller knows that attribute names are unique.
+    static NodePtr assemble(Text element_name, std::span<Attribute> attributes, std::span<NodePtr> children);
 
     /// Sets an attribute; an existing one keeps its place, a new one is appended.
     Builder& set(std::string_view name, std::string_view value) { return set(name, Text(value)); }

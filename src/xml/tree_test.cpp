@@ -85,5 +85,48 @@ TEST(Digest, VolatileAttributesDoNotCount) {
               digest_versioned(*parsed(R"(<cib epoch="1"><a/></cib>)")));
 }
 
+TEST(Parse, TheQuickWayReadsWhatLibxmlReads) {
+    // A processing instruction sends the rest of a document to libxml2.
+    const std::string_view documents[] = {
+        "<a/>",
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<a b='1'   c = \"2\" />",
+        "<a b='&lt;&amp;&gt;&quot;&apos;'/>",
+        "<a b='x&#65;y'/>",
+        "<a b='one\ntwo\tthree'/>",
+        "<a b=''/>",
+        "<a><!-- comment & ] more --><b/><!----></a>",
+        "<a>text<b>inner ]] </b> tail </a>",
+        "<a>x ]]&gt; y</a>",
+        "<a><![CDATA[raw <&> ]]></a>",
+        "<a xmlns='urn:x' b='c'/>",
+        "<p:a xmlns:p='urn:x' p:b='c'/>",
+        "<a b='\xc3\xa9'>\xc3\xa9</a>",
+        "<a>\r\n<b/></a>",
+        "<!-- before --><a/><!-- after -->\n",
+        "<a.b-c_d e.f='1'/>",
+        "<a b='a-text-that-is-rather-longer-than-what-is-worth-keeping-once'/>",
+    };
+    for (const std::string_view document : documents) {
+        for (const auto keep : {TextNodes::kDrop, TextNodes::kKeep, TextNodes::kKeepAll}) {
+            std::string slow(document);
+            const auto place = document.starts_with("<?xml") ? document.find("?>") + 2 : 0;
+            slow.insert(place, "<?slow?>");
+            const auto one = parse(document, {.text = keep}), two = parse(slow, {.text = keep});
+            ASSERT_TRUE(one && two) << document;
+            EXPECT_TRUE(deep_equal(**one, **two)) << document;
+        }
+    }
+}
+
+TEST(Parse, TheQuickWayRefusesNothingItself) {
+    for (const char* document :
+         {"<a b='1' b='2'/>", "<a><b></a></b>", "<a", "<a b=1/>", "<a/><b/>", "<a b='<'/>", "<a>&unknown;</a>", "<a/>x",
+          "<a b='\x01'/>", "<a>\xff</a>", "<a b='1'c='2'/>", "<1a/>", "<a><!-- -- --></a>", "< a/>", "<a>]]></a>"}) {
+        const auto result = parse(document);
+        ASSERT_FALSE(result) << document;
+        EXPECT_TRUE(result.error().what.starts_with("line ")) << result.error().what;
+    }
+}
+
 }  // namespace
 }  // namespace systole::xml

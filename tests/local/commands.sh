@@ -148,6 +148,23 @@ says "an agent's metadata" 'resource-agent name="Dummy"' n1 crm_resource --show-
 says "agents are listed" '^Stateful$' n1 crm_resource --list-agents ocf:pacemaker
 says "JSON everywhere" '"code": "0"' n1 crm_resource -l --output-as=json
 
+# --- alerts ---
+cat >"$dir/alert" <<EOF
+#!/bin/sh
+echo "\$CRM_alert_kind \$CRM_alert_node \$CRM_alert_rsc \$CRM_alert_task \$CRM_alert_attribute_name=\$CRM_alert_attribute_value \$CRM_alert_desc to \$CRM_alert_recipient" >>"$dir/alerts"
+EOF
+chmod 755 "$dir/alert"
+check "an alert is configured" n1 cibadmin -M --allow-create -o alerts --xml-text "<alerts><alert id='al' path='$dir/alert'>
+    <select><select_nodes/><select_resources/><select_attributes><attribute id='al-a' name='mark'/></select_attributes></select>
+    <recipient id='al-r' value='ops'/></alert></alerts>"
+check "a selected attribute" n2 attrd_updater -n mark -U 5
+check "another attribute" n2 attrd_updater -n other -U 5
+becomes "agents are told of an attribute" 'attribute n2   mark=5  to ops' n1 sh -c "cat '$dir/alerts'"
+check "a resource stops" n1 crm_resource -r d -m --set-parameter target-role -v Stopped
+becomes "agents are told of an operation" 'resource n[123] d stop = OK to ops' n1 sh -c "cat '$dir/alerts'"
+check "and starts" n1 crm_resource -r d -m --delete-parameter target-role
+becomes "and of the next" 'resource n[123] d start = OK to ops' n1 sh -c "cat '$dir/alerts'"
+
 # --- nodes ---
 says "node names" '^n2$' n2 crm_node -n
 says "the partition" '^n1 n2 n3 $' n1 crm_node -p
@@ -155,6 +172,8 @@ exits "an active node isn't forgotten" 107 n1 crm_node -R n3
 "$bin/systole" local stop n3 --dir "$dir/cluster" >"$dir/out" 2>&1
 report $? "n3 stops"
 becomes "and is gone" 'OFFLINE: \[ n3 \]' n1 crm_mon -1
+becomes "agents are told of a lost node" 'node n3   = lost to ops' n1 sh -c "cat '$dir/alerts'"
+says "and not of what is not selected" 'none' n1 sh -c "! grep -q other '$dir/alerts' && echo none"
 check "it is forgotten" n1 crm_node -R n3 --force
 becomes "no node of that name is left" 'none' n1 sh -c "! '$bin/cibadmin' -Q | grep -q 'uname=\"n3\"' && echo none"
 

@@ -139,7 +139,8 @@ Now Loop::now() const {
     timespec wall{};
     clock_gettime(CLOCK_MONOTONIC, &mono);
     clock_gettime(CLOCK_REALTIME, &wall);
-    return {Instant{Duration{mono.tv_sec * 1000LL + mono.tv_nsec / 1'000'000}}, WallTime{wall.tv_sec}};
+    return {Instant{Duration{mono.tv_sec * 1000LL + mono.tv_nsec / 1'000'000}}, WallTime{wall.tv_sec},
+            static_cast<std::uint32_t>(wall.tv_nsec / 1000)};
 }
 
 Source Loop::on_fd(int fd, std::uint32_t events, std::function<void(std::uint32_t)> handler, Priority priority) {

@@ -79,7 +79,7 @@ std::size_t kill_unfinished(const std::vector<RunRecords::Run>& runs) {
     for (const RunRecords::Run& run : runs) {
         if (run.mark.empty() || (run.leader > 0 && !is_run_of(run.leader, run.mark))) continue;
         ControlGroup::kill_at(run.group);
-        bool hit = false;
+        bool hit = run.leader > 0;  // its group's death may be quicker than the look that follows
         for (int pass = 0; pass < kPassesMax && kill_tree(run.leader, run.mark) > 0; ++pass) {
             hit = true;
             ::poll(nullptr, 0, kPassMs);
