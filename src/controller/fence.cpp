@@ -148,7 +148,9 @@ void Controller::State::fencing_recorded(std::uint32_t token) {
 void Controller::State::record_former_fencings() {
     for (const auto& [target, heard] : std::exchange(fenced_unrecorded, {})) {
         const membership::Peer* peer = peers.find(target);
-        if (peer != nullptr && peer->active() && peer->online_since.seconds > heard.seconds - kNewLife) continue;
+        const auto came = peer == nullptr ? online_at.end() : online_at.find(peer->id);
+        const bool anew = came != online_at.end() && came->second > heard - std::chrono::seconds(kNewLife);
+        if (peer != nullptr && peer->active() && anew) continue;
         write_fenced(target, std::nullopt);
     }
 }
@@ -189,7 +191,7 @@ void Controller::State::on_fence_notice(const fencing::FenceNotice& notice) {
     }
     if (settled_office() == nullptr) {
         // Whoever is or becomes DC records it. If that is us, all_joined() will.
-        fenced_unrecorded.insert_or_assign(notice.target, now.wall);
+        fenced_unrecorded.insert_or_assign(notice.target, now.mono);
         return;
     }
     log(wire::Severity::kNotice,

@@ -257,7 +257,7 @@ struct Controller::State {
     std::map<wire::ClientId, wire::Client> clients;
     std::map<wire::ClientId, std::string> hellos;  ///< clients that introduced themselves, with the names they gave
     /// Fenced while this node was not the DC that records it, and when that was heard.
-    std::map<std::string, WallTime> fenced_unrecorded;
+    std::map<std::string, Instant> fenced_unrecorded;
     std::map<NodeId, Instant> online_at;        ///< when controllers of peers came, as far as we saw it
     std::map<NodeId, Instant> vanished;         ///< cores of members that ended without having said so, and when
     std::map<std::string, Throttle> throttles;  ///< by node
