@@ -82,7 +82,7 @@ void Controller::State::read_own_deletions(const xml::Node& patchset) {
         const std::string_view path = change.get("path");
         if (change.get("operation") == "delete" && last_step(path) == "lrm_rsc_op" &&
             id_in_path(path, "node_state") == own)
-            resources.on_record_deleted(id_in_path(path, "lrm_resource"), id_in_path(path, "lrm_rsc_op"));
+            perform(resources.on_record_deleted(id_in_path(path, "lrm_resource"), id_in_path(path, "lrm_rsc_op")));
         return true;
     });
 }
@@ -160,6 +160,7 @@ void Controller::State::read_patchset(const xml::Node& patchset) {
                 for (const NodeId id : peers.active()) offer_again(id);
             } else if (name == "lrm_resource") {
                 abort("resource history removal");
+                perform(runner.on_history_erased(now.mono, id_in_path(path, "lrm_resource"), node_name(state_id)));
             }
             return true;
         }

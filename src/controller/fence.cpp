@@ -143,6 +143,18 @@ void Controller::State::fencing_recorded(std::uint32_t token) {
     if (answer.match != transition::Match::kConfirmed) abort(fmt::format("{} was fenced", fencing.target));
 }
 
+/// What the DC before may not have recorded any more. Whoever was back when it was heard, or came back since, lives
+/// anew: its history is not of the life that was ended.
+void Controller::State::record_former_fencings() {
+    for (const auto& [target, heard] : std::exchange(fenced_unrecorded, {})) {
+        const membership::Peer* peer = peers.find(target);
+        const auto came = peer == nullptr ? online_at.end() : online_at.find(peer->id);
+        const bool anew = came != online_at.end() && came->second > heard - std::chrono::seconds(kNewLife);
+        if (peer != nullptr && peer->active() && anew) continue;
+        write_fenced(target, std::nullopt);
+    }
+}
+
 void Controller::State::on_fence_notice(const fencing::FenceNotice& notice) {
     alert(alert_of_fencing(notice));
     if (!notice.outcome.ok() || notice.action == "on" || notice.target.empty()) return;
@@ -168,9 +180,18 @@ void Controller::State::on_fence_notice(const fencing::FenceNotice& notice) {
     for (const auto& [token, fencing] : fencings) {
         if (same_ignoring_case(fencing.target, notice.target)) return;  // ours: its reply says the same
     }
+    if (const membership::Peer* peer = peers.find(notice.target); peer != nullptr && peer->active()) {
+        // The message of a machine's end may come after the machine is back: what is there now lives.
+        const auto came = online_at.find(peer->id);
+        if (!notice.witnessed || (came != online_at.end() && came->second > notice.asked)) {
+            log(wire::Severity::kInfo,
+                fmt::format("{} was fenced by {} before it came back", peer->name, notice.delegate), peer->name);
+            return;
+        }
+    }
     if (settled_office() == nullptr) {
         // Whoever is or becomes DC records it. If that is us, all_joined() will.
-        fenced_unrecorded.insert(notice.target);
+        fenced_unrecorded.insert_or_assign(notice.target, now.mono);
         return;
     }
     log(wire::Severity::kNotice,

@@ -41,6 +41,7 @@ void Controller::State::on_peer_events(const membership::PeerEvents& events, con
         switch (event.kind) {
             case PeerEventKind::kOnline:
                 fenced_unrecorded.erase(name);
+                online_at[event.node] = now.mono;
                 fence_failures.erase(name);
                 vanished.erase(event.node);
                 leaving.erase(event.node);

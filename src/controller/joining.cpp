@@ -241,7 +241,7 @@ void Controller::State::all_joined() {
     }
     write_node_states(everybody, "do_state_transition");
     write_quorum();
-    for (const std::string& target : std::exchange(fenced_unrecorded, {})) write_fenced(target, std::nullopt);
+    record_former_fencings();
     update_limits();
     log(wire::Severity::kNotice, fmt::format("join-{} is complete: {} of {} known nodes", board.id(),
                                              board.in(JoinPhase::kConfirmed).size(), peers.all().size()));

@@ -467,6 +467,9 @@ xml::NodePtr Node::cib() const { return parts_->cib.cib(); }
 std::string Node::state() const { return parts_->controller.state(); }
 std::string Node::dc() const { return parts_->controller.dc(); }
 
+const attributes::Table& Node::attributes() const { return parts_->attributes.table(); }
+std::size_t Node::clients() const { return parts_->clients.size(); }
+
 std::vector<std::string> Node::connected_remotes() const { return parts_->controller.connected_remotes(); }
 
 std::vector<std::string> Node::check_state() const {

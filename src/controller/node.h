@@ -25,6 +25,10 @@ namespace systole::cib {
 class Schemas;
 }
 
+namespace systole::attributes {
+class Table;
+}
+
 namespace systole::controller {
 
 struct NodeConfig {
@@ -241,6 +245,8 @@ public:
     [[nodiscard]] std::string dc() const;     ///< name of the DC; empty if none is known
     /// Remote and guest nodes whose connection this node hosts, by name.
     [[nodiscard]] std::vector<std::string> connected_remotes() const;
+    [[nodiscard]] const systole::attributes::Table& attributes() const;
+    [[nodiscard]] std::size_t clients() const;  ///< connected to a service of this node, as far as it knows
     [[nodiscard]] std::vector<std::string> check_state() const;  ///< broken invariants, in words; empty if none
 
 private:

@@ -6,6 +6,7 @@
 #include "cib/request.h"
 #include "controller/toy_world.h"
 #include "wire/message.h"
+#include "xml/parse.h"
 #include "xml/write.h"
 
 namespace systole::controller {
@@ -272,6 +273,28 @@ TEST(Node, ARecoveryDoesNotWaitForAnUnrelatedSlowAction) {
     ASSERT_TRUE(world.run(seconds(30), [&] { return world.running("a").size() == 1; }));
     ASSERT_TRUE(world.settle(seconds(30))) << dump(world);
     EXPECT_EQ(world.count(" start a "), 1) << dump(world);
+    expect_sound(world);
+}
+
+// Found in the lab: a node that boots faster than the engine forms its ring is back before the news of its death.
+TEST(Node, TheLateNewsOfANodesDeathDoesNotOutliveTheDc) {
+    World world({.nodes = 3, .verbose = verbose()});
+    world.start_all();
+    ASSERT_TRUE(world.settle(seconds(5))) << dump(world);
+    ASSERT_EQ(world.dc(), "n1");
+    const auto news = xml::parse(
+        R"(<st-reply t="st_notify" subt="broadcast" st_op="st_notify" count="1"><st_calldata><st_notify_fence state="2" )"
+        R"(st_target="n3" st_device_action="reboot" st_delegate="n1" st_remote_op="U-1" st_origin="n1" st_clientid="c" )"
+        R"(st_clientname="n.1" op-status="0" rc-code="0" st_rc="0"/></st_calldata></st-reply>)");
+    (void)world.node("n2").on({}, wire::PeerMessage{wire::Group::kFencing, {NodeId{1}, "n1"}, news.value()});
+    world.run(seconds(30));
+    world.power_off("n1");
+    ASSERT_TRUE(world.settle(seconds(10))) << dump(world);
+    ASSERT_EQ(world.dc(), "n2") << "who heard it";
+    const xml::Node* state = world.cib("n2")->child("status")->child("node_state", "3");
+    ASSERT_NE(state, nullptr);
+    EXPECT_EQ(state->get("join"), "member");
+    EXPECT_EQ(state->get("crmd"), "online");
     expect_sound(world);
 }
 

@@ -191,7 +191,7 @@ void Resources::execute(const Now& now, Operation operation, Step& step) {
     Resource& resource = known(operation.resource);
     const bool connection = is_connection(operation.resource);
     if (!connection) ensure_registered(resource, step);
-    if (operation.action == "start") forget_migrations(resource, step);
+    if (operation.action == "start" || operation.action == "migrate_from") forget_migration(resource, step);
     if (operation.action == "start" && !connection) {
         // Agents get upgraded while their resources are stopped.
         agents_[agent_key(operation.resource)].asked = false;
@@ -377,7 +377,10 @@ void Resources::cancel_recurring(Resource& resource, Step& step) {
         ask("lrmd_rsc_cancel",
             {.kind = Asked::Kind::kPlain, .resource = resource.identity.id, .op = {}, .requester = {}}, std::move(data),
             step);
-        if (operation.cancel_wanted) erase_record(operation, step);
+        // One that never answered would be taken for one under way as long as its record stays.
+        const auto record = resource.records.find(operation_key(resource.identity.id, key.first, key.second));
+        const bool pending = record != resource.records.end() && record->second->get("op-status") == "-1";
+        if (operation.cancel_wanted || pending) erase_record(operation, step);
     }
     resource.recurring.clear();
 }
@@ -601,6 +604,10 @@ void Resources::record(const Now&, const Operation& operation, OperationResult r
         is_connection(operation.resource) ? &connection_traits() : traits_of(operation.resource);
     auto records = history_records(operation.resource, result, self_.name, traits, origin);
     for (const xml::NodePtr& one : records) it->second.records.insert_or_assign(std::string(one->id()), one);
+    if (const auto recurring = it->second.recurring.find({operation.action, operation.interval_ms});
+        recurring != it->second.recurring.end())
+        recurring->second.failed =
+            std::ranges::any_of(records, [](const auto& one) { return one->id().ends_with("_last_failure_0"); });
     step.effects.emplace_back(
         CibCall{0, cib::make_request(cib::Op::kModify, "status",
                                      history_update(self_, remote_, operation.resource, std::move(records), origin),
@@ -615,17 +622,16 @@ void Resources::erase_record(const Operation& operation, Step& step) {
     step.effects.emplace_back(CibCall{0, cib::make_request(cib::Op::kDelete, xpath, {}, cib::option::kXPath)});
 }
 
-/// Who has a resource started knows that it runs nowhere. A migration before that is over, however it ended; its
-/// records would have the scheduler go on with it, as it can tell the order of events on two nodes by whole seconds
-/// only.
-void Resources::forget_migrations(Resource& resource, Step& step) {
-    for (const std::string_view action : {"migrate_to", "migrate_from"}) {
-        if (!resource.records.contains(operation_key(resource.identity.id, action, 0))) continue;
-        Operation over;
-        over.resource = resource.identity;
-        over.action = action;
-        erase_record(over, step);
-    }
+/// Who has a resource started here, or migrated to here, knows that a migration by which it left before is over,
+/// however it ended. Its record would have the scheduler go on with it, as it can tell the order of events on two nodes
+/// by whole seconds only, and by their clocks. The record of an arrival stays: it says to the node that it came from
+/// that it came.
+void Resources::forget_migration(Resource& resource, Step& step) {
+    if (!resource.records.contains(operation_key(resource.identity.id, "migrate_to", 0))) return;
+    Operation over;
+    over.resource = resource.identity;
+    over.action = "migrate_to";
+    erase_record(over, step);
 }
 
 void Resources::finish(const Now& now, Operation operation, OperationResult result, Step& step) {
@@ -911,9 +917,17 @@ Resources::Step Resources::on_cib_reply(const Now& now, std::uint64_t token, con
     return step;
 }
 
-void Resources::on_record_deleted(std::string_view resource, std::string_view record) {
-    if (const auto it = resources_.find(resource); it != resources_.end())
-        it->second.records.erase(std::string(record));
+// An executor tells of a recurring operation what changes. Where a failure was forgotten (it expired before anybody
+// could act on it) and is still there, nobody would hear of it again: the DC has to order the operation anew.
+Resources::Step Resources::on_record_deleted(std::string_view resource, std::string_view record) {
+    Step step;
+    const auto it = resources_.find(resource);
+    if (it == resources_.end()) return step;
+    it->second.records.erase(std::string(record));
+    if (!record.ends_with("_last_failure_0")) return step;
+    for (auto& [key, operation] : it->second.recurring)
+        if (std::exchange(operation.failed, false)) erase_record(operation, step);
+    return step;
 }
 
 std::vector<std::string> Resources::active() const {

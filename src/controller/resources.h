@@ -83,7 +83,7 @@ public:
     [[nodiscard]] Step on_connection_result(const Now& now, const ConnectionResult& result);
     [[nodiscard]] Step on_cib_reply(const Now& now, std::uint64_t token, const xml::Node* reply);
     /// Somebody removed a history record of this node from the CIB.
-    void on_record_deleted(std::string_view resource, std::string_view record);
+    [[nodiscard]] Step on_record_deleted(std::string_view resource, std::string_view record);
 
     /// `op` is an rsc_op element as it comes with lrm_invoke.
     [[nodiscard]] Step invoke(const Now& now, const xml::NodePtr& op, const Requester& requester, Readiness readiness);
@@ -126,6 +126,7 @@ private:
         std::int64_t call_id = -1;
         std::uint32_t run{};     ///< our number for this run
         bool cancel_wanted{};    ///< an explicit cancel: its record goes once the executor confirms
+        bool failed{};           ///< a recurring one: so it was recorded last
         std::string cancel_key;  ///< transition key of that cancel
         Requester cancel_to;
     };
@@ -172,7 +173,7 @@ private:
     void finish(const Now& now, Operation operation, OperationResult result, Step& step);
     void record(const Now& now, const Operation& operation, OperationResult result, Step& step,
                 std::string_view origin);
-    void forget_migrations(Resource& resource, Step& step);
+    void forget_migration(Resource& resource, Step& step);
     void erase_record(const Operation& operation, Step& step);
     void acknowledge(const Operation& operation, const OperationResult& result, const Requester& to, Step& step);
     void refuse(const xml::Node& op, const Requester& requester, ExecStatus status, int rc, std::string_view why,

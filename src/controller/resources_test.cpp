@@ -144,6 +144,35 @@ TEST_F(Orders, AMonitorOfWhichOnlyTheRecordIsKnownIsOrderedAnewAfterTheExecutors
     EXPECT_NE(erased->request->get("cib_section").find("lrm_rsc_op[@id='db_monitor_10000']"), std::string_view::npos);
 }
 
+// Found by a drill: each plan stopped and started an instance for one that seemed to be monitored on a third node.
+TEST_F(Orders, AMonitorThatIsEndedBeforeItAnsweredLeavesNoRecord) {
+    order("start");
+    accept(1);
+    end(1, 0);
+    order("monitor", 10000);
+    ASSERT_EQ(recorded("db_monitor_10000"), -1) << "it is under way";
+    order("stop");
+    EXPECT_EQ(recorded("db_monitor_10000"), 0);
+}
+
+// Found by a drill: a failure expired while its recovery waited for a fencing, and was never heard of again.
+TEST_F(Orders, AMonitorWhoseFailureIsForgottenWhileItLastsIsOrderedAnew) {
+    order("start");
+    accept(1);
+    end(1, 0);
+    order("monitor", 10000);
+    accept(2);
+    end(2, 0);
+    take(resources.on_record_deleted("db", "db_last_failure_0"));
+    EXPECT_EQ(recorded("db_monitor_10000"), 2) << "nothing has failed";
+    end(2, 7);
+    ASSERT_EQ(recorded("db_last_failure_0"), 2);
+    take(resources.on_record_deleted("db", "db_last_failure_0"));
+    EXPECT_EQ(recorded("db_monitor_10000"), 0);
+    ASSERT_EQ(last.effects.size(), 1U);
+    EXPECT_NE(std::get_if<CibCall>(&last.effects.front()), nullptr);
+}
+
 // Found by a drill: a service died while the core was away, and the monitor that had found it was not heard.
 TEST_F(Orders, ResultsThatComeBeforeTheImportCount) {
     sent = xml::Builder("lrmd_rsc").set("lrmd_rsc_action", "monitor").set("lrmd_rsc_interval", "10000").build();
@@ -162,6 +191,29 @@ TEST_F(Orders, AStartEndsWhatWasLeftOfAMigration) {
     EXPECT_EQ(recorded("db_migrate_to_0"), 1);
     order("start");
     EXPECT_EQ(recorded("db_migrate_to_0"), 0);
+}
+
+// Found by a drill: the other node was fenced later and came back with its clock set back; what was left of the first
+// migration then seemed to be newer than its probe, and was gone on with while the resource ran here.
+TEST_F(Orders, AMigrationBackEndsWhatWasLeftOfTheFirst) {
+    order("migrate_to");
+    accept(1);
+    end(1, 0);
+    order("migrate_from");
+    EXPECT_EQ(recorded("db_migrate_to_0"), 0);
+    accept(2);
+    end(2, 0);
+    EXPECT_EQ(recorded("db_migrate_from_0"), 2);
+}
+
+// Found by a drill: the node that it came from had its clock set forward; without a record of the arrival its own
+// seemed to be a migration under way, and each plan stopped and started the resource again.
+TEST_F(Orders, AStartKeepsWhatIsKnownOfAnArrival) {
+    order("migrate_from");
+    accept(1);
+    end(1, 0);
+    order("start");
+    EXPECT_EQ(recorded("db_migrate_from_0"), 1);
 }
 
 }  // namespace

@@ -199,6 +199,7 @@ struct Controller::State {
     // -- fencing (fence.cpp) --
     void fence(const transition::Action& action, const transition::Key& key);
     void on_fenced(const fencing::LocalReply& reply);
+    void record_former_fencings();
     void on_fence_notice(const fencing::FenceNotice& notice);
     void write_fenced(const std::string& target, std::optional<std::uint32_t> token);
     void fencing_recorded(std::uint32_t token);
@@ -255,9 +256,11 @@ struct Controller::State {
         leaving;  ///< asked to shut down; only the DC's order or their own farewell makes their end a clean one
     std::map<wire::ClientId, wire::Client> clients;
     std::map<wire::ClientId, std::string> hellos;  ///< clients that introduced themselves, with the names they gave
-    std::set<std::string> fenced_unrecorded;       ///< fenced while there was no DC to record it
-    std::map<NodeId, Instant> vanished;            ///< cores of members that ended without having said so, and when
-    std::map<std::string, Throttle> throttles;     ///< by node
+    /// Fenced while this node was not the DC that records it, and when that was heard.
+    std::map<std::string, Instant> fenced_unrecorded;
+    std::map<NodeId, Instant> online_at;        ///< when controllers of peers came, as far as we saw it
+    std::map<NodeId, Instant> vanished;         ///< cores of members that ended without having said so, and when
+    std::map<std::string, Throttle> throttles;  ///< by node
     unsigned own_mode = 0;
 
     Alerts alerts;

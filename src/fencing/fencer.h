@@ -121,6 +121,7 @@ struct FenceNotice {
     std::string client;       ///< the client's uuid
     Outcome outcome;
     bool witnessed = true;  ///< this process was there when it was asked for
+    Instant asked{};        ///< when this process heard of it first
 };
 
 /// The history of fencing changed other than by one operation that ended (cleanup, synchronization).

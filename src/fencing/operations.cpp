@@ -438,7 +438,7 @@ void Operations::conclude(Operation& operation, bool as_duplicate) {
     clients_.notify("st_notify_history");
     c_.effects.emplace_back(FenceNotice{operation.state, operation.target, operation.action, operation.delegate,
                                         operation.id, operation.origin, operation.client_name, operation.client,
-                                        operation.outcome, operation.witnessed});
+                                        operation.outcome, operation.witnessed, operation.created});
     ended_.push_back(operation.id);
     for (const auto& id : std::exchange(operation.duplicates, {})) {
         Operation* duplicate = find(id);

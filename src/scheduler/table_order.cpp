@@ -8,7 +8,7 @@
 namespace systole::scheduler {
 namespace {
 
-constexpr std::array<std::uint32_t, 20> kModuli{1,   2,    3,    7,    13,   31,    61,    127,   251,    509,
+constexpr std::array<std::uint32_t, 20> kModuli{1,    2,    3,    7,    13,    31,    61,    127,    251,    509,
                                                 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131071, 262139, 524287};
 
 /// Open addressing with growing steps; the hash multiplies by 31.

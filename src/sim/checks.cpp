@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
+#include "attributes/table.h"
 #include "base/text.h"
 #include "xml/write.h"
 
@@ -99,6 +101,9 @@ void TruthChecker::on_agent_begin(NodeId node, const AgentRun& run) {
 }
 
 void TruthChecker::on_agent_end(NodeId node, const AgentRun& run, bool killed) {
+    const bool fine = !killed && run.result.status == ExecStatus::kDone && run.result.exit_code == 0;
+    if (!fine) failed_.insert_or_assign(Place{run.instance, node}, world_.power_cycle(node));
+    if (!fine && (run.action == "stop" || !promises_.runs_fully)) broken_.insert(node);
     if (!watched(run.instance)) return;
     const Place place{run.instance, node};
     const bool starts = run.action == "start" || run.action == "migrate_from";
@@ -137,6 +142,8 @@ void TruthChecker::on_power(NodeId node, Power power) {
         return;
     }
     const bool was_on = on_.erase(node) > 0;
+    broken_.erase(node);
+    blemished_.insert_or_assign(node, world_.now());
     for (auto& [place, told] : told_)
         if (place.second == node && told.active) told = {false, true, world_.now()};
     std::erase_if(starting_, [&](const Place& place) { return place.second == node; });
@@ -241,10 +248,54 @@ void TruthChecker::check_unmanaged(NodeId node, const AgentRun& run) {
                                    world_.name(node)));
 }
 
+// ---- Causes of fencing
+
+void TruthChecker::note_blemishes() {
+    for (const NodeId node : world_.nodes()) {
+        if (!world_.powered(node) || !world_.core_alive(node) || world_.standing_still(node))
+            blemished_.insert_or_assign(node, world_.now());
+        // Who left or came back, in the eyes of a part with quorum; the others have nothing to say.
+        std::set<NodeId> ring = world_.network().ring_members(node);
+        std::set<NodeId>& before = rings_[node];
+        if (ring == before) continue;
+        if (world_.network().quorate(node) || 2 * ring.size() > world_.nodes().size()) {
+            std::vector<NodeId> changed;
+            std::ranges::set_symmetric_difference(ring, before, std::back_inserter(changed));
+            for (const NodeId other : changed) blemished_.insert_or_assign(other, world_.now());
+        }
+        before = std::move(ring);
+    }
+}
+
+void TruthChecker::on_plan(NodeId by, const scheduler::Plan& plan) {
+    if (!resting_ || !plan.graph) return;
+    ++plans_at_rest_;
+    for (const xml::NodePtr& synapse : plan.graph->children()) {
+        const xml::Node* set = synapse->child("action_set");
+        const xml::Node* action = set == nullptr ? nullptr : set->first_element();
+        // Nothing is needless about a failure that expires just now.
+        if (action == nullptr || action->is("pseudo_event") || action->get("operation") == "clear_failcount") continue;
+        world_.violate(fmt::format("I9: all is well, and {} plans {} on {}", world_.name(by),
+                                   action->get("operation_key"), action->get("on_node")));
+        return;
+    }
+}
+
+bool TruthChecker::end_rest() {
+    resting_ = false;
+    return std::exchange(plans_at_rest_, 0) > 0;
+}
+
 void TruthChecker::on_switching(NodeId by, const std::string& target, const std::string& action) {
     if (action == "on" || world_.nodes().size() <= 2) return;
     const World::QuorumTold told = world_.quorum_told(by);
     const std::set<NodeId> ring = world_.network().ring_members(by);
+    constexpr Duration kRemembered{60'000};  // of one that is back: attempts are given up then
+    const NodeId victim = world_.find(target);
+    const auto cause = blemished_.find(victim);
+    if (ring.contains(victim) && !broken_.contains(victim) &&
+        (cause == blemished_.end() || world_.now() - cause->second > kRemembered))
+        world_.violate(fmt::format("I3: {} fences {}, and there is no cause", world_.name(by), target));
     if (ring.contains(world_.find(target))) return;  // a member of the own partition may be fenced without
     if (!told.quorate)
         world_.violate(fmt::format("I3: {} fences {}, and knows that it has no quorum", world_.name(by), target));
@@ -254,6 +305,7 @@ void TruthChecker::on_switching(NodeId by, const std::string& target, const std:
 
 void TruthChecker::on_step() {
     ++steps_;
+    note_blemishes();
     // A core's own invariants cost as much as it has state: one node a step keeps long runs quick and misses nothing
     // that stays wrong.
     const std::vector<NodeId> nodes = world_.nodes();
@@ -263,9 +315,34 @@ void TruthChecker::on_step() {
             world_.violate(fmt::format("{}: broken invariant: {}", world_.name(node), broken));
 }
 
+std::vector<std::string> TruthChecker::unexplained_failures() const {
+    std::vector<std::string> wrong;
+    constexpr std::string_view kPrefix = "fail-count-";
+    for (const NodeId node : world_.nodes()) {
+        const controller::Node* core = world_.core(node);
+        if (core == nullptr) continue;
+        for (const auto& [name, attribute] : core->attributes().all()) {
+            if (!name.starts_with(kPrefix)) continue;
+            const std::string resource = name.substr(kPrefix.size(), name.find('#') - kPrefix.size());
+            const attributes::Value* value = core->attributes().value(name, world_.name(node));
+            if (value == nullptr || !value->text || !watched(resource)) continue;
+            const auto failed = failed_.find({resource, node});
+            if (failed == failed_.end() || failed->second != world_.power_cycle(node))
+                wrong.push_back(
+                    fmt::format("I12: {} is {} for {}, where it has not failed since the machine was "
+                                "switched on",
+                                name, *value->text, world_.name(node)));
+        }
+    }
+    return wrong;
+}
+
 // ---- When it had time -----------------------------------------------------------------------------------------------
 
 namespace {
+
+constexpr std::size_t kOwnClients = 2;   ///< the executor, and one whose leaving is on its way
+constexpr std::size_t kRecordsMax = 12;  ///< of a resource on a node: each action once, monitors, the last failure
 
 void check_cores(const World& world, const std::set<NodeId>& absent, std::vector<std::string>& wrong) {
     std::set<std::string> dcs;
@@ -287,6 +364,9 @@ void check_cores(const World& world, const std::set<NodeId>& absent, std::vector
         // L7: nothing grows without end.
         if (world.timers_armed(node) > 300)
             wrong.push_back(fmt::format("L7: {} has armed {} timers", name, world.timers_armed(node)));
+        if (core->clients() > world.clients(node) + kOwnClients)
+            wrong.push_back(
+                fmt::format("L7: {} believes in {} clients, {} are there", name, core->clients(), world.clients(node)));
     }
     if (world.network().held_back() > 0)
         wrong.push_back(fmt::format("L7: {} messages wait to be sent", world.network().held_back()));
@@ -300,6 +380,45 @@ void check_cores(const World& world, const std::set<NodeId>& absent, std::vector
         for (const auto& [digest, nodes] : digests)
             list += fmt::format(" {} ({})", digest.substr(0, 8), nodes.substr(1));
         wrong.push_back(fmt::format("I5: the configurations differ:{}", list));
+    }
+}
+
+/// Every attribute manager and the CIB tell the same of every node that is here (I12), and histories are bounded (L7).
+void check_attributes_alike(const World& world, const xml::Node& cib, const std::set<NodeId>& absent,
+                            std::vector<std::string>& wrong) {
+    for (const NodeId about : world.nodes()) {
+        if (absent.contains(about)) continue;
+        const std::string& name = world.name(about);
+        const xml::Node* state = node_state(cib, name);
+        const xml::Node* transient = state == nullptr ? nullptr : state->child("transient_attributes");
+        std::map<std::string, std::string> recorded;
+        if (transient != nullptr)
+            for (const auto& set : transient->children())
+                for (const auto& pair : set->children()) recorded[std::string(pair->get("name"))] = pair->get("value");
+        for (const NodeId node : world.nodes()) {
+            const controller::Node* core = world.core(node);
+            if (core == nullptr || absent.contains(node)) continue;
+            std::map<std::string, std::string> known;
+            for (const auto& [attribute, entry] : core->attributes().all()) {
+                const attributes::Value* value = core->attributes().value(attribute, name);
+                if (!entry.is_private && value != nullptr && value->text) known[attribute] = *value->text;
+            }
+            for (const auto& [attribute, value] : recorded)
+                if (const auto found = known.find(attribute); found == known.end() || found->second != value)
+                    wrong.push_back(fmt::format("I12: {} of {} is {} in the CIB and {} for {}", attribute, name, value,
+                                                found == known.end() ? "unset" : found->second, world.name(node)));
+            for (const auto& [attribute, value] : known)
+                if (!recorded.contains(attribute))
+                    wrong.push_back(fmt::format("I12: {} of {} is {} for {} and not in the CIB", attribute, name, value,
+                                                world.name(node)));
+        }
+        const xml::Node* lrm = state == nullptr ? nullptr : state->child("lrm");
+        const xml::Node* list = lrm == nullptr ? nullptr : lrm->child("lrm_resources");
+        if (list == nullptr) continue;
+        for (const auto& resource : list->children())
+            if (resource->children().size() > kRecordsMax)
+                wrong.push_back(
+                    fmt::format("L7: {} has {} records of {}", name, resource->children().size(), resource->id()));
     }
 }
 
@@ -365,6 +484,8 @@ std::vector<std::string> check_settled(const World& world, const Promises& promi
     check_resources(world, promises, world.nodes().size() - absent.size(), wrong);
     if (const controller::Node* dc = any_dc(world); dc != nullptr && dc->cib())
         check_records(world, *dc->cib(), promises, absent, wrong);
+    if (const controller::Node* dc = any_dc(world); dc != nullptr && dc->cib())
+        check_attributes_alike(world, *dc->cib(), absent, wrong);
     for (const std::string& what : world.unanswered(Duration{120'000}))
         wrong.push_back("L6: a command has no answer: " + what);
     return wrong;
@@ -384,7 +505,8 @@ std::vector<std::string> check_commands(const World& world, const People& people
         const xml::Node* configuration = core != nullptr && core->cib() ? core->cib()->child("configuration") : nullptr;
         const xml::Node* options = configuration == nullptr ? nullptr : configuration->child("crm_config");
         const xml::Node* edits = options == nullptr ? nullptr : options->child("cluster_property_set", "drill-edits");
-        for (const unsigned number : people.edits()) {
+        for (const auto& [number, when] : people.edits()) {
+            if (world.disk_lied(when)) continue;  // it may have been the copy that a majority needed
             if (edits != nullptr && edits->child("nvpair", People::edit_id(number)) != nullptr) continue;
             wrong.push_back(
                 fmt::format("I5: edit {} was confirmed and is not in the CIB of {}", number, world.name(node)));

@@ -29,9 +29,16 @@ public:
     void on_agent_end(NodeId node, const AgentRun& run, bool killed) override;
     void on_service_died(NodeId node, const std::string& instance) override;
     void on_power(NodeId node, Power power) override;
+    void on_plan(NodeId by, const scheduler::Plan& plan) override;
     void on_switching(NodeId by, const std::string& target, const std::string& action) override;
     /// After every event: the cores' own invariants, one node at a time.
     void on_step();
+    /// From now on nothing is to be done: a plan with an action in it is a violation (I9).
+    void begin_rest() { resting_ = true; }
+    /// Ends it; false if nobody made a plan meanwhile.
+    bool end_rest();
+    /// Failure counts that no failure of the node's present life explains (I12).
+    [[nodiscard]] std::vector<std::string> unexplained_failures() const;
 
 private:
     /// What agents told of a resource on a node, as the manager may know it.
@@ -48,6 +55,7 @@ private:
     void check_order_of_stop(NodeId node, const std::string& resource);   // I6
     void check_allowed(NodeId node, const AgentRun& run);                 // I7
     void check_unmanaged(NodeId node, const AgentRun& run);               // I8
+    void note_blemishes();
     void tell(NodeId node, const std::string& resource, bool active, bool surprise);
     [[nodiscard]] bool settled_ring(NodeId node) const { return world_.network().ring_age(node) > kGrace; }
     [[nodiscard]] bool watched(const std::string& resource) const {
@@ -62,7 +70,13 @@ private:
     std::map<Place, std::uint64_t> may_run_;  ///< and in which power cycle: nothing has proven yet that it ended
     std::map<Place, Instant> died_;           ///< the truth, for the grace
     std::set<Place> starting_;
-    std::set<NodeId> on_;  ///< machines with power
+    std::set<NodeId> on_;                       ///< machines with power
+    std::set<NodeId> broken_;                   ///< a stop failed there, which nothing but its end mends
+    std::map<NodeId, Instant> blemished_;       ///< when something was last seen that may be a cause to fence it
+    std::map<NodeId, std::set<NodeId>> rings_;  ///< as of the last step
+    std::map<Place, std::uint64_t> failed_;     ///< and in which power cycle, last
+    bool resting_ = false;
+    std::size_t plans_at_rest_ = 0;
     std::size_t steps_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "sim/faults.h"
 
@@ -157,7 +158,19 @@ private:
         std::vector<std::string> wrong = check_commands(world_, people_);
         check_attributes(world_, people_, wrong);
         world_.run_for(Duration{1000});
+        std::ranges::move(checker_->unexplained_failures(), std::back_inserter(wrong));
         for (std::string& what : wrong) world_.violate(std::move(what));
+        if (fine()) stay_at_rest();
+    }
+
+    /// Changes that matter to no resource, after which nothing is to be done (I9).
+    void stay_at_rest() {
+        checker_->begin_rest();
+        people_.edit();
+        world_.run_for(Duration{2000});
+        if (fine()) people_.set_attribute(world_.nodes().front());
+        if (fine()) world_.run_for(Duration{2000});
+        if (!checker_->end_rest() && fine()) world_.violate("I9: nobody looked at a change of the configuration");
     }
 
     /// One node leaves in good order (L8), or breaks down for good (L4).

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "sim/world.h"
+#include "xml/parse.h"
 #include "xml/write.h"
 
 namespace systole::sim {
@@ -15,6 +16,45 @@ template <class... Handlers>
 struct Overload : Handlers... {
     using Handlers::operator()...;
 };
+
+/// The CIB without the record of a monitor that runs well, for a plan that orders it again.
+xml::NodePtr without_a_monitor(const xml::NodePtr& cib, Random& random) {
+    const std::string text = xml::write(*cib);
+    std::vector<std::pair<std::size_t, std::size_t>> found;
+    for (std::size_t at = text.find("<lrm_rsc_op "); at != std::string::npos; at = text.find("<lrm_rsc_op ", at + 1)) {
+        const std::size_t end = text.find("/>", at);
+        const std::string_view record = std::string_view(text).substr(at, end - at);
+        if (record.find(" operation=\"monitor\"") != std::string_view::npos &&
+            record.find(" interval=\"0\"") == std::string_view::npos)
+            found.emplace_back(at, end + 2 - at);
+    }
+    if (found.empty()) return cib;
+    const auto [at, length] =
+        found[static_cast<std::size_t>(random.between(0, static_cast<std::int64_t>(found.size()) - 1))];
+    auto parsed = xml::parse(std::string(text).erase(at, length));
+    return parsed ? *parsed : cib;
+}
+
+/// The CIB as if another member had left without a word.
+xml::NodePtr with_a_member_lost(const xml::NodePtr& cib, const std::string& self, Random& random) {
+    xml::Builder root(*cib);
+    for (std::size_t i = 0; i < root.children().size(); ++i) {
+        if (!root.children()[i]->is("status")) continue;
+        xml::Builder status(*root.children()[i]);
+        std::vector<std::size_t> others;
+        for (std::size_t n = 0; n < status.children().size(); ++n)
+            if (status.children()[n]->get("join") == "member" && status.children()[n]->get("uname") != self)
+                others.push_back(n);
+        if (others.empty()) return cib;
+        const std::size_t which =
+            others[static_cast<std::size_t>(random.between(0, static_cast<std::int64_t>(others.size()) - 1))];
+        xml::Builder state(*status.children()[which]);
+        state.set("in_ccm", "false").set("crmd", "offline");
+        status.replace(which, std::move(state).build());
+        root.replace(i, std::move(status).build());
+    }
+    return std::move(root).build();
+}
 
 }  // namespace
 
@@ -116,7 +156,31 @@ void World::perform_log(NodeId node, const wire::Log& line) {
          fmt::format("{}: {}", kNames[static_cast<std::size_t>(line.severity)], line.text));
 }
 
+void World::run_scheduler(NodeId node, const controller::RunScheduler& run) {
+    scheduler::Input input = run.input;
+    if (options_.sabotage == Sabotage::kNeedlessActions && random_.chance(33))
+        input.cib = without_a_monitor(input.cib, random_);
+    if (options_.sabotage == Sabotage::kFencingWithoutCause && random_.chance(1))
+        input.cib = with_a_member_lost(input.cib, machines_.at(node).ref.name, random_);
+    controller::PlanReady ready{.token = run.token};
+    auto plan = scheduler::schedule(input);
+    if (plan)
+        ready.plan = std::make_shared<const scheduler::Plan>(std::move(*plan));
+    else
+        ready.fault = plan.error().what;
+    if (ready.plan && witness != nullptr) witness->on_plan(node, *ready.plan);
+    feed_core(node, ready);
+}
+
 void World::perform_multicast(NodeId node, const wire::Multicast& e) {
+    if (options_.sabotage == Sabotage::kKeptAttributes && e.group == wire::Group::kCib &&
+        e.message->get("cib_op") == "cib_delete" &&
+        e.message->get("cib_section").find("transient_attributes") != std::string_view::npos) {
+        xml::Builder other(*e.message);
+        other.set("cib_section", "/cib/status/node_state[@id='nobody']");
+        network_->multicast(node, e.group, e.to, std::move(other).build());
+        return;
+    }
     if (options_.trace) trace("multicast", node, xml::write(*e.message));
     network_->multicast(node, e.group, e.to, e.message);
     if (options_.sabotage != Sabotage::kLateResults || e.group != wire::Group::kCib) return;
@@ -136,8 +200,9 @@ void World::perform_respond(NodeId node, const wire::Respond& response) {
     if (found == machine.waiting.end()) return;
     const Reply reply = std::move(found->second.reply);
     machine.waiting.erase(found);
-    core_event(node, kHop,
-               [this, node, client = response.client](Machine&) { feed_core(node, wire::ClientClosed{client}); });
+    if (options_.sabotage != Sabotage::kClientsStay)
+        core_event(node, kHop,
+                   [this, node, client = response.client](Machine&) { feed_core(node, wire::ClientClosed{client}); });
     reply(response.message);
 }
 
@@ -169,15 +234,8 @@ void World::perform(NodeId node, const controller::Effect& effect) {
             },
             [&](const controller::RunScheduler& e) {
                 // Computed when it would be done, on the snapshot that it was given.
-                core_event(node, random_.between(Duration{1}, Duration{20}), [this, node, e](Machine&) {
-                    controller::PlanReady ready{.token = e.token};
-                    auto plan = scheduler::schedule(e.input);
-                    if (plan)
-                        ready.plan = std::make_shared<const scheduler::Plan>(std::move(*plan));
-                    else
-                        ready.fault = plan.error().what;
-                    feed_core(node, ready);
-                });
+                core_event(node, random_.between(Duration{1}, Duration{20}),
+                           [this, node, e](Machine&) { run_scheduler(node, e); });
             },
             [&](const controller::WriteCib& e) {
                 core_event(node, random_.between(Duration{1}, Duration{15}), [this, node, e](Machine& m) {

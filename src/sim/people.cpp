@@ -165,7 +165,7 @@ void People::edit() {
     world_.cib_request(
         at, cib::make_request(cib::Op::kModify, "crm_config", std::move(set).build(), cib::option::kCanCreate),
         [this, number, sure](int rc, const xml::NodePtr&) {
-            if (rc == 0 && sure()) edits_.insert(number);
+            if (rc == 0 && sure()) edits_.emplace(number, world_.now());
         });
 }
 

@@ -35,7 +35,8 @@ public:
     [[nodiscard]] bool owes() const { return !owed_.empty(); }
 
     // ---- What was confirmed
-    [[nodiscard]] const std::set<unsigned>& edits() const { return edits_; }  ///< confirmed where there was quorum
+    /// Confirmed where there was quorum, and when.
+    [[nodiscard]] const std::map<unsigned, Instant>& edits() const { return edits_; }
     static std::string edit_id(unsigned number);
     struct Attribute {
         std::string name, value;
@@ -58,7 +59,7 @@ private:
     Random random_;
     std::map<std::string, std::function<void()>> owed_;
     unsigned last_edit_ = 0, last_value_ = 0;
-    std::set<unsigned> edits_;
+    std::map<unsigned, Instant> edits_;
     std::map<NodeId, Attribute> attributes_;
     std::map<NodeId, Instant> standby_since_;
     std::optional<Instant> maintenance_since_;

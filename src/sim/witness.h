@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/id.h"
+#include "scheduler/schedule.h"
 #include "sim/services.h"
 #include "wire/port.h"
 
@@ -26,6 +27,8 @@ public:
     virtual void on_agent_end(NodeId, const AgentRun&, bool /*killed*/) {}
     virtual void on_service_died(NodeId, const std::string& /*instance*/) {}
     virtual void on_power(NodeId, Power) {}
+    /// The DC's scheduler has made a plan.
+    virtual void on_plan(NodeId /*by*/, const scheduler::Plan&) {}
     /// A fence agent begins to switch.
     virtual void on_switching(NodeId /*by*/, const std::string& /*target*/, const std::string& /*action*/) {}
 };

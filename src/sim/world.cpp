@@ -253,11 +253,14 @@ void World::power_off(NodeId node, const std::string& why, Power how) {
     core_gone(node, false);
     executor_gone(node, false);
     Disk& disk = machine.disk;
+    constexpr Duration kWriting{20};  // what was just confirmed may not have reached the disk yet
+    lies_.emplace_back(events_.now() - kWriting, events_.now());
     if (options_.sabotage == Sabotage::kLostWrites) {
         disk.newest = disk.before = disk.first;
     } else if (disk.fault == DiskFault::kLostFsync || disk.fault == DiskFault::kTorn) {
         note(machine.ref.name, "its disk has lost what was written last");
         disk.newest = disk.before;
+        lies_.emplace_back(disk.fault_since, events_.now());
     }
     disk.fault.reset();
     if (witness != nullptr) witness->on_power(node, how);
@@ -337,6 +340,7 @@ void World::set_disk_fault(NodeId node, DiskFault fault, Duration time) {
                            : fault == DiskFault::kLostFsync ? "its disk does not keep what it confirms"
                                                             : "its disk will write half of the last file");
     machine.disk.fault = fault;
+    machine.disk.fault_since = events_.now();
     events_.in(time, [this, node] { machines_.at(node).disk.fault.reset(); });
 }
 
@@ -388,6 +392,10 @@ void World::clear_faults() {
     }
     fence_faults_.clear();
     network_->heal();
+}
+
+bool World::disk_lied(Instant at) const {
+    return std::ranges::any_of(lies_, [&](const auto& lie) { return lie.first <= at && at <= lie.second; });
 }
 
 bool World::standing_still(NodeId node) const {

@@ -127,12 +127,15 @@ public:
     };
     [[nodiscard]] QuorumTold quorum_told(NodeId node) const { return machines_.at(node).quorum; }
     [[nodiscard]] Sabotage sabotage() const { return options_.sabotage; }
+    /// Was anything written at that moment lost with a disk that had confirmed it, or was about to?
+    [[nodiscard]] bool disk_lied(Instant at) const;
     /// Did any clock jump so far? Times in records of then may lie in the future.
     [[nodiscard]] bool clocks_jumped() const { return clocks_jumped_; }
     [[nodiscard]] std::size_t timers_armed(NodeId node) const {
         return machines_.at(node).core_timers.size() + machines_.at(node).executor_timers.size();
     }
     [[nodiscard]] bool core_alive(NodeId node) const { return machines_.at(node).core != nullptr; }
+    [[nodiscard]] std::size_t clients(NodeId node) const { return machines_.at(node).waiting.size(); }  ///< truly there
     [[nodiscard]] const controller::Node* core(NodeId node) const { return machines_.at(node).core.get(); }
     [[nodiscard]] const Services& services(NodeId node) const { return machines_.at(node).services; }
     [[nodiscard]] const std::string& name(NodeId node) const { return machines_.at(node).ref.name; }
@@ -157,6 +160,7 @@ private:
     struct Disk {
         xml::NodePtr newest, before, first;
         std::optional<DiskFault> fault;
+        Instant fault_since{};
     };
     struct Waiting {
         Reply reply;
@@ -225,6 +229,7 @@ private:
     void perform_respond(NodeId node, const wire::Respond& response);
     void perform_log(NodeId node, const wire::Log& line);
     void perform_to_fencer(NodeId node, const executor::ToFencer& request);
+    void run_scheduler(NodeId node, const controller::RunScheduler& run);
     void perform_multicast(NodeId node, const wire::Multicast& e);
     void trace(std::string_view what, NodeId node, std::string_view text);
     [[nodiscard]] Now both_clocks(const Machine& machine) const;
@@ -240,6 +245,7 @@ private:
     std::vector<FenceFault> fence_faults_;  ///< of the next fence actions
     Instant last_action_{};
     bool clocks_jumped_ = false;
+    std::vector<std::pair<Instant, Instant>> lies_;  ///< of disks, from and to
     std::size_t fencings_ = 0, agent_runs_ = 0, steps_ = 0;
     std::uint64_t trace_ = 0xcbf29ce484222325ULL;
 };

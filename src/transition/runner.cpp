@@ -386,6 +386,26 @@ Effects Runner::on_node_lost(Instant now, std::string_view node) {
     return effects;
 }
 
+Effects Runner::on_history_erased(Instant now, std::string_view resource, std::string_view node) {
+    Effects effects;
+    bool any = false;
+    for (auto it = flights_.begin(); it != flights_.end();) {
+        const Action& action = it->second.what.action;
+        const std::string_view id = action.resource;
+        const bool same = id == resource || (id.starts_with(resource) && id.substr(resource.size()).starts_with(':'));
+        const bool ended = same && parse_integer(action.meta("interval")).value_or(0) > 0 &&
+                           action.operation != "cancel" && same_ignoring_case(action.node, node);
+        const auto current = it++;
+        if (!ended) continue;
+        any = true;
+        const std::string why = fmt::format("{} can't answer: its history was erased", action.key);
+        const std::optional<ActionIndex> index = land(current, effects);
+        if (index) confirm(*index, false, why);
+    }
+    if (any) advance(now, effects);
+    return effects;
+}
+
 Effects Runner::reset() {
     Effects effects;
     while (!flights_.empty()) land(flights_.begin(), effects);

@@ -114,6 +114,9 @@ public:
     /// The node can't answer any more: what was in flight there, or is carried out by it for a remote node, is
     /// forgotten.
     [[nodiscard]] Effects on_node_lost(Instant now, std::string_view node);
+    /// The history of a resource (as history names it: without an anonymous instance's number) on that node was erased:
+    /// its recurring operations were ended with that, and one that had not answered yet never will.
+    [[nodiscard]] Effects on_history_erased(Instant now, std::string_view resource, std::string_view node);
     /// Forgets everything (this node is no longer DC).
     [[nodiscard]] Effects reset();
     void set_limits(Limits limits);

@@ -208,6 +208,19 @@ TEST(Runner, ASilentActionTimesOutAndItsRecordEndsIt) {
     EXPECT_EQ(told(answer.effects), "aborted ");
 }
 
+// Found on a loaded machine: a refresh while a first monitor ran, and nothing was begun for its timeout and a minute
+// more.
+TEST(Runner, ARecurringOperationWhoseHistoryWasErasedIsNotWaitedFor) {
+    Bench b;
+    b.start(graph_of(1, {"1 monitor a:1 n1 interval=1000", "2 start a:1 n2", "3 monitor ab n1 interval=1000"}));
+    ASSERT_EQ(b.runner.in_flight().size(), 3U);
+    EXPECT_EQ(told(b.runner.on_history_erased(b.now, "a", "n2")), "") << "a start will be told of all the same";
+    EXPECT_EQ(b.runner.in_flight().size(), 3U);
+    static_cast<void>(b.runner.on_history_erased(b.now, "a", "n1"));
+    ASSERT_EQ(b.runner.in_flight().size(), 2U);
+    EXPECT_EQ(b.runner.in_flight()[1].action.resource, "ab");
+}
+
 TEST(Runner, ResultsOfOthersChangeNothing) {
     Bench b;
     b.start(graph_of(1, {"1 start a n1"}));

@@ -74,9 +74,12 @@ def others(node):
 
 
 def check_lone_start(lab, mark, resource):
-    """Nothing was started where it was active already."""
+    """Nothing was started where it was active already; a node without power has nothing active."""
+    events = lab.events()[mark:]
+    done = actions(events, resource, "start", "stop")
+    done += [(at, words[1], "off") for at, words in events if words[0] == "node" and words[2:3] == ["off"]]
     for node in NODES:
-        seen = [action for _, n, action in actions(lab.events()[mark:], resource, "start", "stop") if n == node]
+        seen = [action for _, n, action in sorted(done) if n == node]
         if any(a == b == "start" for a, b in zip(seen, seen[1:])):
             raise Broken(f"{resource} was started twice on {node}: {' '.join(seen)}")
 
