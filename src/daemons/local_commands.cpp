@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -158,10 +160,31 @@ Result<pid_t> spawn_daemon(const LocalCluster& cluster, const wire::NodeRef* nod
     return reply.pid;
 }
 
+/// A node's power is switched by one at a time, for as long as this lives: whoever ends its processes would take those
+/// of a start meanwhile (the cluster's fencing, say) for some that were missed. A node that was never started has no
+/// switch.
+class PowerSwitch {
+public:
+    explicit PowerSwitch(const std::string& node_folder)
+        : fd_(::open((node_folder + "/power").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR)) {
+        while (fd_ >= 0 && ::flock(fd_, LOCK_EX) != 0 && errno == EINTR) {
+        }
+    }
+    ~PowerSwitch() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    PowerSwitch(const PowerSwitch&) = delete;
+    PowerSwitch& operator=(const PowerSwitch&) = delete;
+
+private:
+    int fd_;
+};
+
 Result<void> start_node(const LocalCluster& cluster, const wire::NodeRef& node) {
     const std::string folder = cluster.node_folder(node.name);
     for (const char* part : {"/log", "/run", "/resource-agents"})
         if (const auto made = runtime::make_folders(folder + part, S_IRWXU); !made) return made;
+    const PowerSwitch alone(folder);
     const auto pid = spawn_daemon(cluster, &node, {"pacemakerd"}, folder + "/log/stderr.log");
     if (!pid) return tl::unexpected(pid.error());
     return {};
@@ -195,7 +218,8 @@ void stop_hub(const LocalCluster& cluster) {
 
 void kill_node(const LocalCluster& cluster, const wire::NodeRef& node) {
     const std::string mark = fmt::format("SYSTOLE_STATE_DIR={}", cluster.node_folder(node.name));
-    // Whoever was just being started is found in the next round.
+    const PowerSwitch alone(cluster.node_folder(node.name));
+    // Whoever was just being started by them is found in the next round.
     for (int round = 0; round < 10; ++round) {
         const auto found = processes_with(mark);
         if (found.empty()) return;

@@ -80,6 +80,19 @@ check "the others see it" until_true shows n3 'n2.*(UNCLEAN|offline)|OFFLINE: \[
 check "n2 is started again" systole local start n2 --dir "$dir/cluster"
 check "and joins" until_true shows n1 'Online: \[ n1 n2 n3 \]'
 
+# As the cluster's fencing does it, sooner than whoever cut the power has looked for what is left.
+restarted_while_killed() {
+    before=$(process_of n2 pacemakerd)
+    systole local kill n2 --dir "$dir/cluster" &
+    killer=$!
+    while read -r text <"/proc/$before/stat" && [ "${text##*) Z}" = "$text" ]; do :; done 2>/dev/null
+    systole local start n2 --dir "$dir/cluster"
+    wait $killer
+    has n2 pacemakerd
+}
+check "a start in the middle of a power cut comes after it" restarted_while_killed
+check "and n2 is back once more" until_true shows n1 'Online: \[ n1 n2 n3 \]'
+
 check "all stop in good order" systole local down --dir "$dir/cluster"
 check "nothing is left running" sh -c "! '$bin/systole' local status --dir '$dir/cluster'"
 echo "1..$number"
