@@ -7,6 +7,7 @@
 #include <map>
 #include <vector>
 
+#include "cli/output.h"
 #include "model/operations.h"
 
 namespace systole::cli {
@@ -24,20 +25,6 @@ struct Box {
     int waiting = 0;
     std::vector<std::size_t> followers;
 };
-
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        switch (c) {
-            case '&': out += "&amp;"; break;
-            case '<': out += "&lt;"; break;
-            case '>': out += "&gt;"; break;
-            case '"': out += "&quot;"; break;
-            default: out += c;
-        }
-    }
-    return out;
-}
 
 std::vector<Box> boxes_of(const xml::Node& graph) {
     std::vector<Box> boxes;
@@ -124,12 +111,12 @@ std::string graph_svg(const xml::Node& graph) {
     for (const Box& box : boxes) {
         fmt::format_to(line,
                        "<g class=\"{}\"><title>{}</title><rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"5\"/>",
-                       box.style, escaped(box.title), box.x, box.y, kWidth, kHeight);
+                       box.style, html_text(box.title), box.x, box.y, kWidth, kHeight);
         const std::string shown = box.title.size() > 32 ? box.title.substr(0, 31) + "…" : box.title;
-        fmt::format_to(line, "<text x=\"{}\" y=\"{}\">{}</text>", box.x + 8, box.y + 15, escaped(shown));
+        fmt::format_to(line, "<text x=\"{}\" y=\"{}\">{}</text>", box.x + 8, box.y + 15, html_text(shown));
         if (!box.place.empty()) {
             fmt::format_to(line, "<text class=\"place\" x=\"{}\" y=\"{}\">{}</text>", box.x + 8, box.y + 28,
-                           escaped(box.place));
+                           html_text(box.place));
         }
         out += "</g>\n";
     }

@@ -11,7 +11,6 @@
 #include "xml/write.h"
 
 namespace systole::cli {
-namespace {
 
 std::string html_text(std::string_view text) {
     std::string out;
@@ -26,6 +25,8 @@ std::string html_text(std::string_view text) {
     }
     return out;
 }
+
+namespace {
 
 std::string json_text(std::string_view text) {
     std::string out = "\"";

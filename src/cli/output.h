@@ -20,6 +20,9 @@
 
 namespace systole::cli {
 
+/// `text` with what HTML and XML reserve written as entities: for element content and for values in double quotes.
+std::string html_text(std::string_view text);
+
 enum class Format : std::uint8_t { kText, kXml, kJson, kHtml, kLog, kNone };
 /// "console" is text. Empty if it is no format.
 std::optional<Format> parse_format(std::string_view name);

@@ -6,6 +6,7 @@
 #include "base/time_format.h"
 #include "rules/nvpairs.h"
 #include "transition/key.h"
+#include "xml/edit.h"
 
 namespace systole::controller {
 namespace {
@@ -21,15 +22,6 @@ std::string_view name_of(AlertEvent::Kind kind) {
         case AlertEvent::Kind::kAttribute: return "attribute";
     }
     return {};
-}
-
-/// Any element below `from` of that name and id, for sets that are only a reference.
-const xml::Node* find_element(const xml::Node& from, std::string_view name, std::string_view id) {
-    for (const auto& child : from.children()) {
-        if (child->is(name) && child->id() == id) return child.get();
-        if (const xml::Node* deeper = find_element(*child, name, id); deeper != nullptr) return deeper;
-    }
-    return nullptr;
 }
 
 /// Without <select>, all but attributes are.
@@ -139,7 +131,8 @@ std::vector<xml::NodePtr> Alerts::requests(const Now& now, int utc_offset, const
     rules::Input input;
     input.now = {now.wall, utc_offset};
     input.resolve = [configuration](std::string_view name, std::string_view id) -> const xml::Node* {
-        return find_element(*configuration, name, id);
+        const auto path = xml::find_element(*configuration, {}, name, id, true);
+        return path ? xml::node_at(*configuration, *path) : nullptr;
     };
 
     const auto request = [&](const xml::Node& alert, std::string_view recipient, const Settings& settings) {

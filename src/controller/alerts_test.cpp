@@ -83,6 +83,14 @@ TEST(Alerts, WithoutRecipientsTheAgentIsToldAllTheSame) {
             .empty());
 }
 
+TEST(Alerts, ASetMayStandElsewhere) {
+    const auto runs = told(R"(<alert id="a" path="/first"><meta_attributes id="shared"><nvpair id="t" name="timeout"
+        value="7s"/></meta_attributes></alert><alert id="b" path="/second"><meta_attributes id-ref="shared"/></alert>)",
+                           kLost);
+    ASSERT_EQ(runs.size(), 2U);
+    EXPECT_EQ(runs[1].at("timeout"), "7000");
+}
+
 TEST(Alerts, WhatIsSelectedIsTold) {
     const AlertEvent mark = alert_of_attribute({.attribute = "mark", .node = "n2", .value = "5", .by_writer = true}, 2);
     const AlertEvent other =
