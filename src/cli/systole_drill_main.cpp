@@ -34,6 +34,8 @@ CommandSpec spec() {
           {'S', "seeds", Value::kRequired, "N", "How many seeds to run (100)"},
           {'f', "first-seed", Value::kRequired, "SEED", "The first seed (1)"},
           {'s', "seed", Value::kRequired, "SEED", "Run this seed only, and print its history"},
+          {0, "remote-nodes", Value::kRequired, "N", "Remote nodes beside them (0)"},
+          {0, "guest-nodes", Value::kRequired, "N", "Guest nodes, each a resource of the cluster (0)"},
           {'r', "resources", Value::kRequired, "N", "Primitives beside a group and a clone (6)"},
           {'x', "xml-file", Value::kRequired, "FILE", "Drill this configuration instead of a drawn one"},
           {'F', "faults", Value::kRequired, "N", "At most this many faults a run (10)"},
@@ -75,7 +77,8 @@ std::string numbers(const std::vector<std::size_t>& faults) {
 /// The options that repeat one seed.
 std::string replay(const Arguments& arguments, std::uint64_t seed, const std::vector<std::size_t>& faults) {
     std::string line = "systole drill";
-    constexpr std::array<std::string_view, 5> kKept{"nodes", "resources", "xml-file", "faults", "sabotage"};
+    constexpr std::array<std::string_view, 7> kKept{"nodes",    "remote-nodes", "guest-nodes", "resources",
+                                                    "xml-file", "faults",       "sabotage"};
     for (const Given& given : arguments.given)
         if (std::ranges::find(kKept, given.name) != kKept.end())
             line += fmt::format(" --{}={}", given.name, given.value.value_or(""));
@@ -230,7 +233,8 @@ ExitCode run(const Arguments& arguments, Output& output) {
     campaign.jobs = std::max(1U, std::thread::hardware_concurrency());
     const auto number = [&](const char* name, auto& target) { return read_number(arguments, output, name, target); };
     if (!number("seeds", campaign.count) || !number("first-seed", campaign.first) || !number("jobs", campaign.jobs) ||
-        !number("resources", campaign.options.resources) || !number("faults", campaign.options.faults_max))
+        !number("resources", campaign.options.resources) || !number("remote-nodes", campaign.options.remotes) ||
+        !number("guest-nodes", campaign.options.guests) || !number("faults", campaign.options.faults_max))
         return ExitCode::kUsage;
     campaign.options.faults_max = std::max(1U, campaign.options.faults_max);
     if (const auto text = arguments.value("nodes")) {

@@ -70,10 +70,18 @@ std::string join_names(const World& world, const std::vector<NodeId>& nodes) {
 
 std::vector<NodeId> active_on(const World& world, const std::string& resource, Activity at_least) {
     std::vector<NodeId> found;
-    for (const NodeId node : world.nodes())
+    for (const NodeId node : world.machines())
         if (world.powered(node) && world.services(node).activity(resource) >= at_least) found.push_back(node);
     return found;
 }
+
+}  // namespace
+
+namespace {
+
+constexpr Duration kHandOver{20'000};          ///< a stop waits half its time for the other node to take over
+constexpr Duration kReachable{60'000};         ///< whoever could be reached for so long is fenced for no good reason
+constexpr std::size_t kConnectionsEvery = 50;  ///< steps between two looks
 
 }  // namespace
 
@@ -181,9 +189,14 @@ void TruthChecker::check_takeover(NodeId node, const std::string& resource) {
             ++entry;
             continue;
         }
-        // Whoever is back as a member in a later life proves that the earlier one is over.
-        const auto ring = world_.network().ring_members(node);
-        if (world_.power_cycle(other) != cycle && world_.powered(other) && ring.contains(other)) {
+        // Whoever is back as a member in a later life proves that the earlier one is over; a guest ends with the
+        // resource that it is, whose own end is judged for itself.
+        const bool here =
+            world_.is_remote(other) || world_.is_remote(node) || world_.network().ring_members(node).contains(other);
+        const std::string& container = world_.container(other);
+        const bool ended = !container.empty() &&
+                           std::ranges::none_of(may_run_, [&](const auto& e) { return e.first.first == container; });
+        if (world_.power_cycle(other) != cycle && ((world_.powered(other) && here) || ended)) {
             entry = may_run_.erase(entry);
             continue;
         }
@@ -197,7 +210,7 @@ void TruthChecker::check_order_of_start(NodeId node, const std::string& resource
     for (const Order& order : promises_.orders) {
         if (order.then != resource || promises_.unmanaged.contains(order.first)) continue;
         bool fine = false;
-        for (const NodeId other : world_.nodes()) {
+        for (const NodeId other : world_.machines()) {
             if (order.same_node && other != node) continue;
             const Place place{order.first, other};
             const auto told = told_.find(place);
@@ -290,6 +303,13 @@ void TruthChecker::on_switching(NodeId by, const std::string& target, const std:
     if (action == "on" || world_.nodes().size() <= 2) return;
     const World::QuorumTold told = world_.quorum_told(by);
     const std::set<NodeId> ring = world_.network().ring_members(by);
+    if (const NodeId remote = world_.find(target); remote.value != 0 && world_.is_remote(remote)) {
+        const auto reached = reached_since_.find(remote);
+        if (!broken_.contains(remote) && reached != reached_since_.end() && world_.now() - reached->second > kReachable)
+            world_.violate(fmt::format(
+                "I14: {} fences {}, to which a connection can be made from every node since {} s", world_.name(by),
+                target, std::chrono::duration_cast<std::chrono::seconds>(world_.now() - reached->second).count()));
+    }
     constexpr Duration kRemembered{60'000};  // of one that is back: attempts are given up then
     const NodeId victim = world_.find(target);
     const auto cause = blemished_.find(victim);
@@ -303,9 +323,41 @@ void TruthChecker::on_switching(NodeId by, const std::string& target, const std:
         world_.violate(fmt::format("I3: {} fences {} without quorum, long after it was lost", world_.name(by), target));
 }
 
+void TruthChecker::check_connections() {
+    std::map<std::string, unsigned> held;
+    const std::vector<NodeId> nodes = world_.nodes();
+    for (const NodeId node : nodes) {
+        const controller::Node* core = world_.core(node);
+        if (core == nullptr || world_.standing_still(node) || !world_.network().quorate(node)) continue;
+        for (const std::string& remote : core->connected_remotes()) ++held[remote];
+    }
+    for (const auto& [remote, count] : held) {
+        if (count < 2) {
+            held_twice_.erase(remote);
+            continue;
+        }
+        // While it is handed over the old connection ends only when the new one is there.
+        const auto [since, first] = held_twice_.emplace(remote, world_.now());
+        if (!first && world_.now() - since->second > kHandOver) {
+            world_.violate(fmt::format("I14: {} nodes hold the connection to {}", count, remote));
+            since->second = world_.now();
+        }
+    }
+    for (const NodeId remote : world_.machines()) {
+        if (!world_.is_remote(remote)) continue;
+        const bool reached = std::ranges::all_of(
+            nodes, [&](NodeId node) { return world_.core_alive(node) && world_.reaches(node, remote); });
+        if (reached)
+            reached_since_.try_emplace(remote, world_.now());
+        else
+            reached_since_.erase(remote);
+    }
+}
+
 void TruthChecker::on_step() {
     ++steps_;
     note_blemishes();
+    if (steps_ % kConnectionsEvery == 0 && world_.machines().size() > world_.nodes().size()) check_connections();
     // A core's own invariants cost as much as it has state: one node a step keeps long runs quick and misses nothing
     // that stays wrong.
     const std::vector<NodeId> nodes = world_.nodes();
@@ -422,9 +474,23 @@ void check_attributes_alike(const World& world, const xml::Node& cib, const std:
     }
 }
 
+/// Every remote node has one connection.
+void check_remotes(const World& world, std::vector<std::string>& wrong) {
+    std::map<std::string, unsigned> held;
+    for (const NodeId node : world.nodes())
+        if (const controller::Node* core = world.core(node); core != nullptr)
+            for (const std::string& remote : core->connected_remotes()) ++held[remote];
+    for (const NodeId node : world.machines()) {
+        if (!world.is_remote(node)) continue;
+        if (!world.powered(node)) wrong.push_back(fmt::format("L1: {} is off", world.name(node)));
+        if (held[world.name(node)] != 1)
+            wrong.push_back(fmt::format("I14: {} connections to {}", held[world.name(node)], world.name(node)));
+    }
+}
+
 void check_records(const World& world, const xml::Node& cib, const Promises& promises, const std::set<NodeId>& absent,
                    std::vector<std::string>& wrong) {
-    for (const NodeId node : world.nodes()) {
+    for (const NodeId node : world.machines()) {
         const std::string& name = world.name(node);
         const xml::Node* state = node_state(cib, name);
         const bool joined = state != nullptr && state->get("join") == "member";
@@ -432,7 +498,7 @@ void check_records(const World& world, const xml::Node& cib, const Promises& pro
             if (joined) wrong.push_back(fmt::format("L1: {} counts as a member", name));
             continue;
         }
-        if (!joined) wrong.push_back(fmt::format("L1: {} does not count as a member", name));
+        if (!joined && !world.is_remote(node)) wrong.push_back(fmt::format("L1: {} does not count as a member", name));
         if (!world.powered(node)) continue;
         const auto compare = [&](const std::string& resource) {
             const bool runs = world.services(node).active().contains(resource);
@@ -481,6 +547,7 @@ void check_resources(const World& world, const Promises& promises, std::size_t h
 std::vector<std::string> check_settled(const World& world, const Promises& promises, const std::set<NodeId>& absent) {
     std::vector<std::string> wrong;
     check_cores(world, absent, wrong);
+    check_remotes(world, wrong);
     check_resources(world, promises, world.nodes().size() - absent.size(), wrong);
     if (const controller::Node* dc = any_dc(world); dc != nullptr && dc->cib())
         check_records(world, *dc->cib(), promises, absent, wrong);

@@ -57,7 +57,10 @@ private:
     void check_unmanaged(NodeId node, const AgentRun& run);               // I8
     void note_blemishes();
     void tell(NodeId node, const std::string& resource, bool active, bool surprise);
-    [[nodiscard]] bool settled_ring(NodeId node) const { return world_.network().ring_age(node) > kGrace; }
+    void check_connections();  // I14
+    [[nodiscard]] bool settled_ring(NodeId node) const {
+        return !world_.is_remote(node) && world_.network().ring_age(node) > kGrace;
+    }
     [[nodiscard]] bool watched(const std::string& resource) const {
         return exclusive_.contains(resource) || promises_.cloned.contains(resource);
     }
@@ -70,11 +73,13 @@ private:
     std::map<Place, std::uint64_t> may_run_;  ///< and in which power cycle: nothing has proven yet that it ended
     std::map<Place, Instant> died_;           ///< the truth, for the grace
     std::set<Place> starting_;
-    std::set<NodeId> on_;                       ///< machines with power
-    std::set<NodeId> broken_;                   ///< a stop failed there, which nothing but its end mends
-    std::map<NodeId, Instant> blemished_;       ///< when something was last seen that may be a cause to fence it
-    std::map<NodeId, std::set<NodeId>> rings_;  ///< as of the last step
-    std::map<Place, std::uint64_t> failed_;     ///< and in which power cycle, last
+    std::set<NodeId> on_;                        ///< machines with power
+    std::set<NodeId> broken_;                    ///< a stop failed there, which nothing but its end mends
+    std::map<NodeId, Instant> blemished_;        ///< when something was last seen that may be a cause to fence it
+    std::map<NodeId, std::set<NodeId>> rings_;   ///< as of the last step
+    std::map<Place, std::uint64_t> failed_;      ///< and in which power cycle, last
+    std::map<std::string, Instant> held_twice_;  ///< remote nodes with more than one connection, and since when
+    std::map<NodeId, Instant> reached_since_;    ///< remote nodes to which a connection can be made, and since when
     bool resting_ = false;
     std::size_t plans_at_rest_ = 0;
     std::size_t steps_ = 0;

@@ -58,9 +58,12 @@ private:
         const auto drawn = static_cast<unsigned>(random_.between(options_.nodes_min, options_.nodes_max));
         WorldOptions out;
         out.seed = random_.next();
-        cib_ = options_.cib ? with_empty_status(options_.cib) : drill_cib(drawn, options_.resources, random_);
+        cib_ = options_.cib ? with_empty_status(options_.cib)
+                            : drill_cib({drawn, options_.resources, options_.remotes, options_.guests}, random_);
         out.nodes = nodes_of(*cib_, drawn);
         out.cib = cib_;
+        out.remotes = remotes_of(*cib_);
+        out.guests = guests_of(*cib_);
         out.sabotage = options_.sabotage;
         out.trace = options_.trace;
         return out;
@@ -85,7 +88,7 @@ private:
     }
 
     void remember_if_running(const std::string& resource) {
-        const auto nodes = world_.nodes();
+        const auto nodes = world_.machines();
         if (std::ranges::any_of(nodes, [&](NodeId n) { return world_.services(n).active().contains(resource); }))
             ran_.push_back(resource);
     }
@@ -95,7 +98,9 @@ private:
         const auto moment = [&] { return random_.between(Duration{0}, options_.fault_time); };
         const std::int64_t count = random_.between(1, options_.faults_max);
         for (std::int64_t i = 0; i < count; ++i) {
-            const auto kinds = fault_kinds();
+            // Where there are remote nodes, every other fault is of theirs.
+            const bool of_remotes = world_.machines().size() > world_.nodes().size() && random_.chance(50);
+            const auto kinds = of_remotes ? remote_fault_kinds() : fault_kinds();
             const Fault& fault =
                 kinds[static_cast<std::size_t>(random_.between(0, static_cast<std::int64_t>(kinds.size()) - 1))];
             const Duration at = moment();
@@ -140,7 +145,7 @@ private:
     }
 
     void look_for(const std::string& resource, std::vector<std::string>& wrong) const {
-        const auto nodes = world_.nodes();
+        const auto nodes = world_.machines();
         if (std::ranges::none_of(nodes, [&](NodeId n) { return world_.services(n).active().contains(resource); }))
             wrong.push_back(fmt::format("L3: {} ran before the faults and does not any more", resource));
     }
@@ -148,7 +153,7 @@ private:
     void recover() {
         world_.note("", "the faults are over; what is off is switched on");
         world_.clear_faults();
-        for (const NodeId node : world_.nodes()) world_.start_again(node);
+        for (const NodeId node : world_.machines()) world_.start_again(node);
         // A failure that was recorded in the future does not expire before that: somebody has to clean up.
         if (world_.clocks_jumped())
             for (const Duration at : {Duration{15'000}, Duration{30'000}})

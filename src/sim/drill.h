@@ -19,6 +19,7 @@ namespace systole::sim {
 
 struct DrillOptions {
     unsigned nodes_min = 3, nodes_max = 7;  ///< drawn per seed
+    unsigned remotes = 0, guests = 0;       ///< remote and guest nodes
     unsigned resources = 6;                 ///< primitives beside those of which there is always one
     Duration fault_time{120'000};
     Duration settle_time{400'000};  ///< the bound for liveness

@@ -261,17 +261,9 @@ void World::perform(NodeId node, const controller::Effect& effect) {
                                                               text.empty() ? "no such agent" : ""});
                 });
             },
-            [&](const controller::ConnectRemote& e) {
-                core_event(node, Duration{1}, [this, node, e](Machine&) {
-                    feed_core(node,
-                              controller::RemoteConnected{.node = e.node,
-                                                          .token = e.token,
-                                                          .fault = controller::RemoteFault::kUnreachable,
-                                                          .why = "the simulated network has no remote nodes yet"});
-                });
-            },
-            [&](const controller::DisconnectRemote&) {},
-            [&](const controller::ToRemote&) {},
+            [&](const controller::ConnectRemote& e) { connect_remote(node, e); },
+            [&](const controller::DisconnectRemote& e) { disconnect_remote(node, e.node); },
+            [&](const controller::ToRemote& e) { to_remote(node, e); },
             [&](const controller::Panic& e) {
                 note(machine.ref.name, "panics: " + e.why);
                 events_.in(Duration{0}, [this, node, cycle = machine.power_cycle] {
@@ -292,6 +284,7 @@ void World::perform(NodeId node, const controller::Effect& effect) {
 }
 
 void World::perform(NodeId node, const executor::Effect& effect) {
+    if (for_server(node, effect)) return;
     Machine& machine = machines_.at(node);
     std::visit(Overload{
                    [&](const wire::Respond& e) {
@@ -371,6 +364,7 @@ void World::run_agent(NodeId node, const executor::Spawn& spawn) {
         }
         if (witness != nullptr) witness->on_agent_begin(node, run);
     }
+    if (containers_.contains(run.instance)) sync_guests();
     const std::uint32_t token = spawn.token;
     const bool times_out = run.hangs || (spawn.timeout > Duration{0} && run.takes > spawn.timeout);
     const Duration takes = times_out ? spawn.timeout : run.takes;
@@ -409,6 +403,7 @@ void World::end_agent(NodeId node, std::uint32_t token, bool killed) {
         machine.services.end(run);
     }
     if (witness != nullptr && !run.instance.empty()) witness->on_agent_end(node, run, killed);
+    if (containers_.contains(run.instance)) sync_guests();
     if (run.type == "Stateful" && (run.action == "start" || run.action == "monitor"))
         tell_promotion_score(node, run.instance);
     executor_event(node, Duration{0}, [this, node, result = run.result](Machine&) { feed_executor(node, result); });
@@ -422,6 +417,10 @@ void World::tell_promotion_score(NodeId node, const std::string& instance) {
     update.set("t", "attrd").set("src", "crm_attribute").set("task", "update");
     update.set("attr_name", "master-" + instance).set("attr_value", activity == Activity::kPromoted ? "10" : "5");
     update.set("attr_is_remote", "0").set("attr_is_private", "0");
+    if (machines_.at(node).remote) {
+        remote_request(node, wire::Service::kAttributes, std::move(update).build());
+        return;
+    }
     request(node, wire::Service::kAttributes, std::move(update).build(), [](const xml::NodePtr&) {});
 }
 

@@ -31,7 +31,7 @@ struct Active {
 /// One of the promised and managed resources where it is active.
 Active any_active(const Stage& s, Random& random) {
     std::vector<Active> found;
-    for (const NodeId node : s.world.nodes())
+    for (const NodeId node : s.world.machines())
         for (const auto& [resource, activity] : s.world.services(node).active())
             if (!s.promises.unmanaged.contains(resource) &&
                 (s.promises.cloned.contains(resource) || std::ranges::count(s.promises.exclusive, resource) != 0))
@@ -278,6 +278,68 @@ void remove_node(const Stage& s, Random& r) {
     });
 }
 
+// ---- Remote and guest nodes -----------------------------------------------------------------------------------------
+
+NodeId any_remote(const Stage& s, Random& random) {
+    std::vector<NodeId> found = s.world.machines();
+    std::erase_if(found, [&](NodeId node) { return !s.world.is_remote(node); });
+    return any_of(found, random);
+}
+
+/// Who has the connection, or anybody.
+NodeId holder_of(const Stage& s, NodeId remote, Random& random) {
+    for (const NodeId node : s.world.nodes())
+        if (const controller::Node* core = s.world.core(node); core != nullptr)
+            if (const auto held = core->connected_remotes(); std::ranges::count(held, s.world.name(remote)) > 0)
+                return node;
+    return any_node(s, random);
+}
+
+void connection_cut(const Stage& s, Random& r) {
+    const NodeId remote = any_remote(s, r);
+    const NodeId host = holder_of(s, remote, r);
+    const Duration time = r.between(Duration{1000}, Duration{40'000});
+    s.world.cut_remote(host, remote, time);
+    s.world.cut_remote(remote, host, time);
+}
+
+void connection_cut_one_way(const Stage& s, Random& r) {
+    const NodeId remote = any_remote(s, r);
+    const NodeId host = holder_of(s, remote, r);
+    const bool out = r.chance(50);
+    s.world.cut_remote(out ? host : remote, out ? remote : host, r.between(Duration{1000}, Duration{40'000}));
+}
+
+void guest_dies(const Stage& s, Random& r) {
+    const NodeId guest = any_remote(s, r);
+    if (s.world.container(guest).empty()) {
+        s.world.power_off(guest, "fault");
+        return;
+    }
+    for (const NodeId node : s.world.nodes()) s.world.crash_service(node, s.world.container(guest));
+}
+
+constexpr std::array kRemoteFaults{
+    Fault{"connection cut", "remote", connection_cut},
+    Fault{"connection cut one way", "remote", connection_cut_one_way},
+    Fault{"holder's core killed", "remote",
+          [](const Stage& s, Random& r) { s.world.kill_core(holder_of(s, any_remote(s, r), r)); }},
+    Fault{"holder loses power", "remote",
+          [](const Stage& s, Random& r) { s.world.power_off(holder_of(s, any_remote(s, r), r), "fault"); }},
+    Fault{"remote daemon killed", "remote", [](const Stage& s, Random& r) { s.world.kill_executor(any_remote(s, r)); }},
+    Fault{"remote daemon stopped for a while", "remote",
+          [](const Stage& s, Random& r) {
+              s.world.stop_executor(any_remote(s, r), r.between(Duration{100}, Duration{40'000}));
+          }},
+    Fault{"guest or remote node dies", "remote", guest_dies},
+    Fault{"wrong authkey", "remote",
+          [](const Stage& s, Random& r) {
+              const NodeId remote = any_remote(s, r);
+              s.world.set_wrong_key(remote, r.between(Duration{1000}, Duration{30'000}));
+              s.world.kill_executor(remote);
+          }},
+};
+
 constexpr std::array kFaults{
     Fault{"partition", "network", partition},
     Fault{"one-way link loss", "network", one_way},
@@ -391,5 +453,6 @@ constexpr std::array kFaults{
 }  // namespace
 
 std::span<const Fault> fault_kinds() { return kFaults; }
+std::span<const Fault> remote_fault_kinds() { return kRemoteFaults; }
 
 }  // namespace systole::sim

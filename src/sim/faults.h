@@ -26,5 +26,7 @@ struct Fault {
 
 /// All kinds, in the order of the table in reliability.md.
 std::span<const Fault> fault_kinds();
+/// Those of remote and guest nodes and of the connections to them.
+std::span<const Fault> remote_fault_kinds();
 
 }  // namespace systole::sim

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/result.h"
 #include "base/text.h"
@@ -21,6 +22,11 @@ std::string_view meta(const xml::Node& resource, std::string_view name) {
     return {};
 }
 
+/// To a remote node: carried out by the controller, without an agent.
+bool is_connection(const xml::Node& primitive) {
+    return primitive.get("provider") == "pacemaker" && primitive.get("type") == "remote";
+}
+
 bool is_false(std::string_view text) { return !text.empty() && !parse_bool(text).value_or(true); }
 
 struct Reader {
@@ -29,7 +35,7 @@ struct Reader {
 
     void read_resource(const xml::Node& resource) {
         if (resource.is("primitive")) {
-            if (resource.get("class") == "stonith") return;
+            if (resource.get("class") == "stonith" || is_connection(resource)) return;
             add_exclusive(resource);
             members[std::string(resource.id())] = {std::string(resource.id())};
         } else if (resource.is("group")) {
@@ -107,6 +113,45 @@ std::string dummy(std::string_view id, std::string_view options = {}) {
                        meta_attributes, operations(id, monitor));
 }
 
+void add_remotes(const DrillShape& shape, std::string& primitives, std::string& constraints) {
+    std::vector<std::string> places;
+    for (unsigned i = 1; i <= std::max(shape.remotes, shape.guests); ++i) {
+        if (i <= shape.remotes) {
+            primitives += fmt::format(
+                R"(<primitive id="r{0}" class="ocf" provider="pacemaker" type="remote">)"
+                R"(<instance_attributes id="r{0}-ia"><nvpair id="r{0}-server" name="server" value="r{0}"/>)"
+                R"(</instance_attributes><operations><op id="r{0}-mon" name="monitor" interval="10s" timeout="15s"/>)"
+                R"(<op id="r{0}-start" name="start" interval="0" timeout="30s"/></operations></primitive>)",
+                i);
+            places.push_back(fmt::format("r{}", i));
+        }
+        if (i <= shape.guests) {
+            primitives += dummy(fmt::format("vm{}", i),
+                                fmt::format(R"(<nvpair id="vm{0}-remote" name="remote-node" value="g{0}"/>)", i));
+            places.push_back(fmt::format("g{}", i));
+        }
+    }
+    constexpr std::string_view kOnClusterNodes =
+        "^(fence|d[0-9]+|web|everywhere|pair|stateful|mig|byhand|vm[0-9]+|r[0-9]+)$";
+    for (unsigned i = 1; i <= shape.nodes; ++i)
+        constraints += fmt::format(
+            R"(<rsc_location id="only-n{0}" rsc-pattern="{1}" node="n{0}" score="0" resource-discovery="exclusive"/>)",
+            i, kOnClusterNodes);
+    const std::size_t count = std::max<std::size_t>(3, places.size() / 10);
+    for (std::size_t k = 0; k < count; ++k) {
+        primitives += dummy(fmt::format("rd{}", k + 1));
+        const std::array homes{places[k * places.size() / count],
+                               places[(k * places.size() / count + 1) % places.size()],
+                               fmt::format("n{}", 1 + k % shape.nodes)};
+        for (std::size_t h = 0; h < homes.size(); ++h)
+            if (std::find(homes.begin(), homes.begin() + static_cast<std::ptrdiff_t>(h), homes[h]) ==
+                homes.begin() + static_cast<std::ptrdiff_t>(h))
+                constraints += fmt::format(R"(<rsc_location id="rd{0}-{1}" rsc="rd{0}" node="{1}" score="{2}" )"
+                                           R"(resource-discovery="exclusive"/>)",
+                                           k + 1, homes[h], 200 - 100 * h);
+    }
+}
+
 }  // namespace
 
 Promises promises_of(const xml::Node& cib) {
@@ -125,9 +170,11 @@ Promises promises_of(const xml::Node& cib) {
     return promises;
 }
 
-xml::NodePtr drill_cib(unsigned nodes, unsigned resources, Random& random) {
+xml::NodePtr drill_cib(const DrillShape& shape, Random& random) {
+    const auto [nodes, resources, remotes, guests] = shape;
     std::string primitives;
     std::string host_list;
+    for (unsigned i = 1; i <= remotes; ++i) host_list += fmt::format("r{} ", i);
     for (unsigned i = 1; i <= nodes; ++i) host_list += fmt::format("{}n{}", i == 1 ? "" : " ", i);
     primitives +=
         fmt::format(R"(<primitive id="fence" class="stonith" type="fence_sim"><instance_attributes id="fence-ia">)"
@@ -151,6 +198,7 @@ xml::NodePtr drill_cib(unsigned nodes, unsigned resources, Random& random) {
     primitives += dummy("mig", R"(<nvpair id="mig-allow" name="allow-migrate" value="true"/>)");
     primitives += dummy("byhand", R"(<nvpair id="byhand-managed" name="is-managed" value="false"/>)");
     std::string constraints;
+    if (remotes + guests > 0) add_remotes(shape, primitives, constraints);
     for (unsigned i = 1; i <= resources; ++i)
         if (random.chance(50))
             constraints += fmt::format(R"(<rsc_location id="l{0}" rsc="d{0}" node="n{1}" score="{2}"/>)", i,
@@ -174,6 +222,30 @@ xml::NodePtr drill_cib(unsigned nodes, unsigned resources, Random& random) {
     auto parsed = xml::parse(text);
     SYSTOLE_ASSERT(parsed.has_value(), "the drill's own configuration is well-formed");
     return *parsed;
+}
+
+std::map<std::string, std::string> guests_of(const xml::Node& cib) {
+    std::map<std::string, std::string> guests;
+    const auto visit = [&](const auto& self, const xml::Node& resource) -> void {
+        if (const std::string_view guest = meta(resource, "remote-node"); resource.is("primitive") && !guest.empty())
+            guests.emplace(guest, resource.id());
+        for (const xml::NodePtr& child : resource.children())
+            if (child->is("primitive") || child->is("group")) self(self, *child);
+    };
+    if (const xml::Node* configuration = cib.child("configuration"); configuration != nullptr)
+        if (const xml::Node* resources = configuration->child("resources"); resources != nullptr)
+            visit(visit, *resources);
+    return guests;
+}
+
+std::vector<std::string> remotes_of(const xml::Node& cib) {
+    std::vector<std::string> remotes;
+    const xml::Node* configuration = cib.child("configuration");
+    const xml::Node* resources = configuration == nullptr ? nullptr : configuration->child("resources");
+    if (resources == nullptr) return remotes;
+    for (const xml::NodePtr& resource : resources->children())
+        if (resource->is("primitive") && is_connection(*resource)) remotes.emplace_back(resource->id());
+    return remotes;
 }
 
 std::vector<wire::NodeRef> nodes_of(const xml::Node& cib, unsigned otherwise) {

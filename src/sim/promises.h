@@ -41,7 +41,19 @@ Promises promises_of(const xml::Node& cib);
 /// The configuration of a drill without a user's own: fencing by fence_sim, dummies with monitors and constraints, a
 /// group, clones (one promotable, one with fewer instances than nodes), a resource that can migrate, one that is not
 /// managed.
-xml::NodePtr drill_cib(unsigned nodes, unsigned resources, Random& random);
+///
+/// With remote nodes (r1, ...) and guest nodes (g1, ..., which are the resources vm1, ...) some resources prefer to run
+/// on those, and may run on one cluster node else; all others keep to the cluster nodes, so that a large cluster is not
+/// drowned in probes.
+struct DrillShape {
+    unsigned nodes = 3, resources = 6, remotes = 0, guests = 0;
+};
+xml::NodePtr drill_cib(const DrillShape& shape, Random& random);
+
+/// Guest nodes that a configuration names, with the resource that each is.
+std::map<std::string, std::string> guests_of(const xml::Node& cib);
+/// Remote nodes that it names.
+std::vector<std::string> remotes_of(const xml::Node& cib);
 
 /// The cluster nodes that a configuration names; n1 to n`otherwise` if it names none.
 std::vector<wire::NodeRef> nodes_of(const xml::Node& cib, unsigned otherwise);

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::int64_t kEpochStart = 1'700'000'000;  // the wall clock's time at virtual zero
 constexpr Duration kRespawnMin{50}, kRespawnMax{250};
+constexpr std::uint32_t kFirstRemote = 100'001;  // ids of remote machines, which only the world knows
 
 }  // namespace
 
@@ -32,6 +33,21 @@ World::World(WorldOptions options) : options_(std::move(options)), random_(optio
         machine.disk = {options_.cib, options_.cib, options_.cib, std::nullopt};
         machine.services.keep_migrated(options_.sabotage == Sabotage::kMigrationTwoWriters);
     }
+    NodeId next{kFirstRemote};
+    for (const std::string& remote_name : options_.remotes) {
+        Machine& machine = machines_[next];
+        machine.ref = {next, remote_name};
+        machine.remote = true;
+        ++next.value;
+    }
+    for (const auto& [guest, container] : options_.guests) {
+        Machine& machine = machines_[next];
+        machine.ref = {next, guest};
+        machine.remote = true;
+        machine.container = container;
+        containers_.insert(container);
+        ++next.value;
+    }
     network_ =
         std::make_unique<Network>(events_, random_.fork(), options_.times, options_.nodes, options_.nodes.size() == 2,
                                   [this](NodeId node, const Delivery& delivery) { on_delivery(node, delivery); });
@@ -45,6 +61,13 @@ Now World::both_clocks(const Machine& machine) const {
 }
 
 std::vector<NodeId> World::nodes() const {
+    std::vector<NodeId> out;
+    for (const auto& [id, machine] : machines_)
+        if (!machine.remote) out.push_back(id);
+    return out;
+}
+
+std::vector<NodeId> World::machines() const {
     std::vector<NodeId> out;
     for (const auto& [id, machine] : machines_) out.push_back(id);
     return out;
@@ -127,7 +150,8 @@ void World::machine_event(NodeId node, Duration delay, std::function<void(Machin
 }
 
 void World::boot_all() {
-    for (const auto& [id, machine] : machines_) boot(id);
+    for (const auto& [id, machine] : machines_)
+        if (machine.container.empty()) boot(id);
 }
 
 void World::boot(NodeId node) {
@@ -138,7 +162,11 @@ void World::boot(NodeId node) {
     ++machine.power_cycle;
     note(machine.ref.name, "boots");
     if (witness != nullptr) witness->on_power(node, Power::kOn);
-    machine_event(node, random_.between(Duration{10}, Duration{300}), [this, node](Machine&) {
+    machine_event(node, random_.between(Duration{10}, Duration{300}), [this, node](Machine& m) {
+        if (m.remote) {
+            start_executor(node);
+            return;
+        }
         network_->start(node);
         start_executor(node);
         start_core(node);
@@ -147,7 +175,7 @@ void World::boot(NodeId node) {
 
 void World::start_core(NodeId node) {
     Machine& machine = machines_.at(node);
-    if (!machine.powered || machine.core || !machine.wanted || !network_->running(node)) return;
+    if (machine.remote || !machine.powered || machine.core || !machine.wanted || !network_->running(node)) return;
     controller::NodeConfig config;
     config.self = machine.ref;
     config.cluster_name = "drill";
@@ -161,8 +189,9 @@ void World::start_core(NodeId node) {
     machine.core_since = events_.now();
     note(machine.ref.name, "systole-core starts");
     feed_core(node, controller::Loaded{machine.disk.newest, {}});
-    for (const auto& [id, other] : machines_)
-        core_event(node, kHop, [this, node, ref = other.ref](Machine&) { feed_core(node, wire::NodeIdentified{ref}); });
+    for (const NodeId id : nodes())
+        core_event(node, kHop,
+                   [this, node, ref = machines_.at(id).ref](Machine&) { feed_core(node, wire::NodeIdentified{ref}); });
     core_event(node, kHop, [this, node](Machine& m) {
         const std::set<NodeId> members = network_->ring_members(node);
         if (!network_->running(node)) return;
@@ -182,9 +211,11 @@ void World::start_core(NodeId node) {
 void World::start_executor(NodeId node) {
     Machine& machine = machines_.at(node);
     if (!machine.powered || machine.executor) return;
-    machine.executor = std::make_unique<executor::Executor>(executor::ExecutorConfig{.node_name = machine.ref.name});
+    machine.executor = std::make_unique<executor::Executor>(
+        executor::ExecutorConfig{.node_name = machine.ref.name, .fence_devices = !machine.remote});
+    if (machine.remote) machine.server = std::make_unique<remote::Server>();
     ++machine.executor_life;
-    note(machine.ref.name, "systole-execd starts");
+    note(machine.ref.name, machine.remote ? "pacemaker-remoted starts" : "systole-execd starts");
     if (!machine.core) return;
     executor_event(node, kHop, [this, node](Machine& m) {
         if (!m.core) return;
@@ -202,6 +233,7 @@ void World::core_gone(NodeId node, bool respawn) {
     Machine& machine = machines_.at(node);
     machine.core.reset();
     ++machine.core_life;
+    drop_links(node);
     disarm_all(machine.core_timers);
     machine.core_stopped = false;
     machine.core_held.clear();
@@ -220,7 +252,11 @@ void World::core_gone(NodeId node, bool respawn) {
 void World::executor_gone(NodeId node, bool respawn) {
     Machine& machine = machines_.at(node);
     machine.executor.reset();
+    machine.server.reset();
+    machine.server_inputs.clear();
+    disarm_all(machine.server_timers);
     ++machine.executor_life;
+    drop_peers(node);
     disarm_all(machine.executor_timers);
     machine.executor_stopped = false;
     machine.executor_held.clear();
@@ -244,13 +280,13 @@ void World::power_off(NodeId node, const std::string& why, Power how) {
     Machine& machine = machines_.at(node);
     if (!machine.powered) return;
     note(machine.ref.name, "loses power: " + why);
-    network_->stop(node);
+    if (!machine.remote) network_->stop(node);
     machine.powered = false;
     ++machine.power_cycle;
     machine.services.power_off();
     machine.paused = false;
     machine.held.clear();
-    core_gone(node, false);
+    if (!machine.remote) core_gone(node, false);
     executor_gone(node, false);
     Disk& disk = machine.disk;
     constexpr Duration kWriting{20};  // what was just confirmed may not have reached the disk yet
@@ -264,6 +300,7 @@ void World::power_off(NodeId node, const std::string& why, Power how) {
     }
     disk.fault.reset();
     if (witness != nullptr) witness->on_power(node, how);
+    if (!machine.remote) sync_guests();
 }
 
 void World::kill_core(NodeId node) {
@@ -276,7 +313,7 @@ void World::kill_core(NodeId node) {
 void World::kill_executor(NodeId node) {
     Machine& machine = machines_.at(node);
     if (!machine.executor) return;
-    note(machine.ref.name, "systole-execd is killed");
+    note(machine.ref.name, machine.remote ? "pacemaker-remoted is killed" : "systole-execd is killed");
     executor_gone(node, true);
 }
 
@@ -312,7 +349,7 @@ void World::stop_process(NodeId node, Part part, Duration time) {
     const bool core = part == Part::kCore;
     bool& stopped = core ? machine.core_stopped : machine.executor_stopped;
     if (!machine.powered || stopped || (core ? !machine.core : !machine.executor)) return;
-    const char* process = core ? "systole-core" : "systole-execd";
+    const char* process = core ? "systole-core" : machine.remote ? "pacemaker-remoted" : "systole-execd";
     note(machine.ref.name, fmt::format("{} is stopped for {} ms", process, time.count()));
     stopped = true;
     const std::uint64_t life = core ? machine.core_life : machine.executor_life;
@@ -350,6 +387,7 @@ void World::crash_service(NodeId node, const std::string& instance) {
     note(machine.ref.name, fmt::format("service {} dies", instance));
     machine.services.crash(instance);
     if (witness != nullptr) witness->on_service_died(node, instance);
+    if (containers_.contains(instance)) sync_guests();
 }
 
 void World::start_service_by_hand(NodeId node, const std::string& instance) {
@@ -381,6 +419,7 @@ void World::clear_faults() {
         machine.device_hidden = false;
         machine.clock_offset = 0;
         machine.disk.fault.reset();
+        machine.wrong_key = false;
         if (machine.core_stopped) {
             machine.core_stopped = false;
             release(machine.core_held);
@@ -391,6 +430,7 @@ void World::clear_faults() {
         }
     }
     fence_faults_.clear();
+    cut_remotes_.clear();
     network_->heal();
 }
 
@@ -463,6 +503,7 @@ std::vector<std::string> World::unanswered(Duration so_long) const {
 void World::start_again(NodeId node) {
     Machine& machine = machines_.at(node);
     machine.wanted = true;
+    if (!machine.container.empty()) return;  // its resource switches it
     if (!machine.powered)
         boot(node);
     else

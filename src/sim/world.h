@@ -8,6 +8,7 @@
 // executor/executor.h (effects).
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,6 +19,7 @@
 
 #include "controller/node.h"
 #include "executor/executor.h"
+#include "remote/server.h"
 #include "sim/events.h"
 #include "sim/network.h"
 #include "sim/random.h"
@@ -29,6 +31,8 @@ namespace systole::sim {
 
 struct WorldOptions {
     std::vector<wire::NodeRef> nodes;
+    std::vector<std::string> remotes;           ///< remote nodes, by name, which is their address too
+    std::map<std::string, std::string> guests;  ///< name and the resource that it is
     std::uint64_t seed = 1;
     NetworkTimes times;
     xml::NodePtr cib;  ///< on every disk at first
@@ -91,8 +95,10 @@ public:
     void crash_service(NodeId node, const std::string& instance);
     void start_service_by_hand(NodeId node, const std::string& instance);
     void add_agent_fault(NodeId node, const std::string& instance, AgentFault fault);
-    void add_fence_fault(FenceFault fault, int times);   ///< of the next fence actions, whoever does them
-    void hide_fence_device(NodeId node, Duration time);  ///< it can't reach the device
+    void add_fence_fault(FenceFault fault, int times);       ///< of the next fence actions, whoever does them
+    void hide_fence_device(NodeId node, Duration time);      ///< it can't reach the device
+    void cut_remote(NodeId from, NodeId to, Duration time);  ///< of a cluster and a remote node, one way
+    void set_wrong_key(NodeId remote, Duration time);
     void clear_faults();
     Network& network() { return *network_; }
     [[nodiscard]] const Network& network() const { return *network_; }
@@ -113,7 +119,13 @@ public:
     // ---- Truth
     [[nodiscard]] Instant now() const { return events_.now(); }
     [[nodiscard]] Events& events() { return events_; }
-    [[nodiscard]] std::vector<NodeId> nodes() const;
+    [[nodiscard]] std::vector<NodeId> nodes() const;     ///< cluster nodes
+    [[nodiscard]] std::vector<NodeId> machines() const;  ///< and remote and guest nodes
+    [[nodiscard]] bool is_remote(NodeId node) const { return machines_.at(node).remote; }  ///< or a guest
+    /// The resource that a guest is; empty if it is none.
+    [[nodiscard]] const std::string& container(NodeId node) const { return machines_.at(node).container; }
+    /// Can a connection be made, in truth?
+    [[nodiscard]] bool reaches(NodeId host, NodeId remote) const;
     [[nodiscard]] bool powered(NodeId node) const { return machines_.at(node).powered; }
     [[nodiscard]] bool standing_still(NodeId node) const;  ///< the machine, or its core
     [[nodiscard]] std::uint64_t power_cycle(NodeId node) const { return machines_.at(node).power_cycle; }
@@ -172,6 +184,20 @@ private:
         std::uint64_t number = 0;
     };
     using Timers = std::map<std::string, Armed>;  ///< by name
+    /// A connection to a remote node, at its host; `peer` is 0 while it is made.
+    struct Link {
+        std::uint32_t token = 0;
+        NodeId target{0};
+        wire::ClientId peer{};
+        std::vector<xml::NodePtr> outgoing{};
+    };
+    /// And at the remote node.
+    struct Place {
+        NodeId host{0};
+        std::string node;
+        std::uint32_t token = 0;
+        std::vector<xml::NodePtr> outgoing{};
+    };
     enum class Part : std::uint8_t { kCore, kExecutor };
     struct Machine {
         wire::NodeRef ref;
@@ -179,6 +205,15 @@ private:
         bool paused = false, core_stopped = false, executor_stopped = false;
         bool broken = false;  ///< does not boot any more
         bool device_hidden = false;
+        bool remote = false;    ///< nothing but pacemaker-remoted, which counts as its executor
+        std::string container;  ///< of a guest
+        bool wrong_key = false;
+        std::unique_ptr<remote::Server> server;
+        std::deque<remote::Input> server_inputs;
+        bool server_busy = false;
+        Timers server_timers;
+        std::map<std::string, Link> links;      ///< of a cluster node, by connection
+        std::map<wire::ClientId, Place> peers;  ///< of a remote node
         std::int64_t clock_offset = 0;
         std::uint64_t power_cycle = 0;
         Instant last_fenced{}, core_since{};
@@ -223,6 +258,21 @@ private:
     void disarm_all(Timers& timers);
     void run_agent(NodeId node, const executor::Spawn& spawn);
     void end_agent(NodeId node, std::uint32_t token, bool killed);
+    [[nodiscard]] bool connected(NodeId from, NodeId to) const;
+    void sync_guests();
+    void connect_remote(NodeId host, const controller::ConnectRemote& order);
+    void disconnect_remote(NodeId host, const std::string& node);
+    void tell_closed(NodeId target, wire::ClientId peer, Duration in, const std::string& why);
+    void drop_links(NodeId host);
+    void drop_peers(NodeId target);
+    void lose_link(Machine& machine, NodeId host, const std::string& node, std::uint32_t token);
+    void to_remote(NodeId host, const controller::ToRemote& order);
+    void pump_out(NodeId host, const std::string& node, std::uint32_t token, Duration in);
+    void pump_in(NodeId target, wire::ClientId peer, Duration in);
+    void feed_server(NodeId node, remote::Input input);
+    void perform_server(NodeId node, const remote::Effect& effect);
+    bool for_server(NodeId node, const executor::Effect& effect);
+    void remote_request(NodeId node, wire::Service service, const xml::NodePtr& message);
     void tell_promotion_score(NodeId node, const std::string& instance);
     void run_fence_agent(NodeId node, const controller::RunFenceAgent& run);
     void switch_power(NodeId by, const std::string& target, const std::string& action, bool stays_off);
@@ -242,7 +292,10 @@ private:
     std::vector<std::string> violations_;
     std::vector<HistoryLine> history_;
     std::uint64_t next_client_ = 100, last_timer_ = 0;
-    std::vector<FenceFault> fence_faults_;  ///< of the next fence actions
+    std::uint64_t last_peer_ = 0;
+    std::set<std::string> containers_;                 ///< resources that are guests
+    std::set<std::pair<NodeId, NodeId>> cut_remotes_;  ///< from, to
+    std::vector<FenceFault> fence_faults_;             ///< of the next fence actions
     Instant last_action_{};
     bool clocks_jumped_ = false;
     std::vector<std::pair<Instant, Instant>> lies_;  ///< of disks, from and to
