@@ -22,6 +22,7 @@ using xml::Builder;
 using xml::NodePtr;
 
 constexpr const char* kPingTimer = "cib/ping";
+constexpr const char* kWriteTimer = "cib/write";
 constexpr const char* kShutdownTimer = "cib/shutdown";
 constexpr std::array kNotifications{"cib_diff_notify", "cib_refresh_notify", "cib_pre_notify", "cib_post_notify",
                                     "cib_update_confirmation"};
@@ -258,6 +259,10 @@ void Manager::take_request(const Now& now, const Request& request, const std::st
 Effects Manager::on_timer(const Now&, const std::string& name) {
     Effects out;
     if (name == kShutdownTimer && stopping_) stop(false, out);
+    if (name == kWriteTimer && !stopped_) {
+        write_retried_ = ++write_token_;
+        out.emplace_back(Write{write_token_, cib_});
+    }
     if (name == kPingTimer && primary_ && !stopping_) {
         ++ping_sequence_;
         unchanged_since_ping_ = true;
@@ -269,12 +274,22 @@ Effects Manager::on_timer(const Now&, const std::string& name) {
     return out;
 }
 
-Effects Manager::on_written(const Now&, std::uint64_t token, const std::string& fault) {
+Effects Manager::on_written(const Now& now, std::uint64_t token, const std::string& fault) {
     Effects out;
-    if (!fault.empty())
+    if (fault.empty()) {
+        if (!write_retried_ || token != write_token_) return out;
+        write_retried_.reset();
+        out.emplace_back(wire::CancelTimer{kWriteTimer});
+        log(out, Severity::kNotice, fmt::format("CIB version {} is on disk", to_string(version_of(*cib_))));
+        return out;
+    }
+    // Another try of what is known to be unwritten is not worth a line each time.
+    if (write_retried_ != token)
         log(out, Severity::kError,
             fmt::format("CIB version {} could not be written, it would be lost by a restart of the whole cluster: {}",
                         token == write_token_ ? to_string(version_of(*cib_)) : "of an earlier change", fault));
+    write_retried_ = token;
+    if (!stopped_) out.emplace_back(wire::ArmTimer{kWriteTimer, now.mono + config_.write_retry_delay});
     return out;
 }
 
@@ -553,6 +568,7 @@ void Manager::stop(bool clean, Effects& out) {
     if (stopped_) return;
     stopped_ = true;
     out.emplace_back(wire::CancelTimer{kPingTimer});
+    out.emplace_back(wire::CancelTimer{kWriteTimer});
     out.emplace_back(wire::CancelTimer{kShutdownTimer});
     if (!clean) log(out, Severity::kWarning, "Nobody confirmed that the CIB manager leaves: leaving anyway");
     for (const auto& [key, waiting] : waiting_) {  // nobody will answer any more

@@ -77,6 +77,7 @@ struct ManagerConfig {
     std::function<std::vector<std::string>(std::string_view user)> groups_of{};
     Duration ping_delay{5000};  ///< from the last change to the primary's comparison
     Duration shutdown_timeout{10000};
+    Duration write_retry_delay{5000};  ///< from a write that failed to the next try
 };
 
 class Manager {
@@ -156,6 +157,7 @@ private:
     std::uint64_t ping_sequence_ = 0;
     bool unchanged_since_ping_ = false;
     std::uint64_t write_token_ = 0;
+    std::optional<std::uint64_t> write_retried_;  ///< the disk takes nothing; the last try's token
     std::uint64_t local_calls_ = 0;
 };
 

@@ -333,6 +333,31 @@ TEST_F(Cluster, LeavingWithoutAnAnswerTakesItsTimeout) {
     EXPECT_EQ(story, "n1: response 1  rc=-107\nn1: stopped after timeout\n");
 }
 
+TEST_F(Cluster, AWriteThatFailedIsTriedAgainUntilItSucceeds) {
+    start(1);
+    std::vector<std::uint64_t> written;
+    const auto told = [&](const Effects& effects) {
+        std::string out;
+        for (const Effect& e : effects) {
+            if (const auto* w = std::get_if<Write>(&e)) written.push_back(w->token);
+            if (const auto* line = std::get_if<wire::Log>(&e)) out += line->text + "\n";
+            if (std::holds_alternative<wire::ArmTimer>(e)) out += "again later\n";
+            if (std::holds_alternative<wire::CancelTimer>(e)) out += "enough\n";
+        }
+        return out;
+    };
+    EXPECT_EQ(told(at(1).on_written(now, 0, "No space left on device")),
+              "CIB version 0.1.0 could not be written, it would be lost by a restart of the whole cluster: No space "
+              "left on device\nagain later\n");
+    told(at(1).on_timer(now, "cib/write"));
+    ASSERT_EQ(written.size(), 1U);
+    EXPECT_EQ(told(at(1).on_written(now, written.back(), "No space left on device")), "again later\n");
+    told(at(1).on_timer(now, "cib/write"));
+    ASSERT_EQ(written.size(), 2U);
+    EXPECT_EQ(told(at(1).on_written(now, written.back(), "")), "enough\nCIB version 0.1.0 is on disk\n");
+    EXPECT_EQ(told(at(1).on_written(now, written.back(), "")), "");
+}
+
 TEST_F(Cluster, AnInvalidStoredCibIsHealedByAPeer) {
     start(2);
     perform(2, at(2).on_loaded(now, parsed(R"(<cib><invalid/></cib>)")));

@@ -119,9 +119,8 @@ void World::drop_peers(NodeId target) {
     Machine& machine = machines_.at(target);
     for (const auto& [peer, place] : std::exchange(machine.peers, {}))
         if (machine.powered)
-            core_event(place.host, kHop, [this, place](Machine& m) {
-                lose_link(m, place.host, place.node, place.token);
-            });
+            core_event(place.host, kHop,
+                       [this, place](Machine& m) { lose_link(m, place.host, place.node, place.token); });
 }
 
 void World::lose_link(Machine& machine, NodeId host, const std::string& node, std::uint32_t token) {
@@ -201,9 +200,8 @@ void World::perform_server(NodeId node, const remote::Effect& effect) {
     } else if (const auto* close = std::get_if<remote::ClosePeer>(&effect)) {
         const auto peer = machine.peers.extract(close->peer);
         if (peer.empty()) return;
-        core_event(peer.mapped().host, kHop, [this, place = peer.mapped()](Machine& m) {
-            lose_link(m, place.host, place.node, place.token);
-        });
+        core_event(peer.mapped().host, kHop,
+                   [this, place = peer.mapped()](Machine& m) { lose_link(m, place.host, place.node, place.token); });
         executor_event(node, Duration{0}, [this, node, id = close->peer, why = close->why](Machine&) {
             feed_server(node, remote::PeerClosed{id, why});
         });

@@ -78,7 +78,12 @@ LogOptions log_options_of_environment(const std::string& program) {
 
 struct LogOutput::Impl {
     LogOptions options;
-    std::vector<int> files;
+    struct File {
+        int fd = -1;
+        bool torn = false;  ///< the last line is there in part only: the disk was full
+    };
+    std::vector<File> files;
+    File standard_error{.fd = STDERR_FILENO};
 
     explicit Impl(LogOptions o) : options(std::move(o)) {
         if (options.syslog) ::openlog(options.program.c_str(), LOG_NDELAY | LOG_PID, options.syslog_facility);
@@ -92,14 +97,17 @@ struct LogOutput::Impl {
     void open_files() {
         for (const auto& path : options.files) {
             const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0660);
-            if (fd >= 0) files.push_back(fd);
+            if (fd >= 0) files.push_back({.fd = fd});
         }
     }
     void close_files() {
-        for (const int fd : std::exchange(files, {})) ::close(fd);
+        for (const File& file : std::exchange(files, {})) ::close(file.fd);
     }
-    void put(int fd, const std::string& text) const {
-        if (::write(fd, text.data(), text.size()) < 0) return;  // a full disk is no reason to stop either
+    /// A full disk is no reason to stop either: what it does not take is left out, and the next line begins a line.
+    static void put(File& file, const std::string& text) {
+        const std::string whole = file.torn ? "\n" + text : text;
+        const ssize_t written = ::write(file.fd, whole.data(), whole.size());
+        if (written > 0) file.torn = static_cast<std::size_t>(written) < whole.size();
     }
 };
 
@@ -117,8 +125,8 @@ void LogOutput::write(const wire::Log& line) {
     std::ranges::replace(text, '\n', ' ');  // a line stays a line, whatever an agent wrote
     const std::string entry = fmt::format("{} {} {:<20}[{}] {}: {}\n", time_text(), options.node, options.program,
                                           ::getpid(), kNames[level], text);
-    for (const int fd : impl_->files) impl_->put(fd, entry);
-    if (options.standard_error) impl_->put(STDERR_FILENO, entry);
+    for (Impl::File& file : impl_->files) Impl::put(file, entry);
+    if (options.standard_error) Impl::put(impl_->standard_error, entry);
 }
 
 LogSink LogOutput::sink() {
