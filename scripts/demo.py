@@ -126,6 +126,9 @@ class Cluster:
 
         add("crm_config", """<crm_config><cluster_property_set id="cib-bootstrap-options">
   <nvpair id="opt-fencing" name="stonith-enabled" value="true"/></cluster_property_set></crm_config>""")
+        # As pcs sets up new clusters: what runs stays where it is, unless it must move.
+        add("rsc_defaults", """<rsc_defaults><meta_attributes id="rsc-defaults">
+  <nvpair id="opt-stickiness" name="resource-stickiness" value="1"/></meta_attributes></rsc_defaults>""")
         add("resources", f"""<resources>
   <primitive id="power" class="stonith" type="fence_systole_local"><instance_attributes id="power-ia">
     <nvpair id="power-hosts" name="pcmk_host_list" value="{' '.join(self.names)}"/></instance_attributes></primitive>
