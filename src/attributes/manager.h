@@ -97,9 +97,13 @@ private:
 
     void apply(const Now& now, const xml::Node& op, const xml::Node& root, const wire::NodeRef& from, bool from_sync,
                Effects& out);
+    struct ChangeOf {
+        std::string_view by;  ///< node that asks
+        bool force = false;   ///< also where the value stays the same
+    };
     void apply_value(const Now& now, Attribute& attribute, const std::string& node, std::optional<std::string> text,
-                     const xml::Node& op, const xml::Node& root, bool force, Effects& out);
-    void apply_clear_failure(const Now& now, const xml::Node& message, Effects& out);
+                     const xml::Node& op, const xml::Node& root, const ChangeOf& change, Effects& out);
+    void apply_clear_failure(const Now& now, const xml::Node& message, std::string_view by, Effects& out);
     void apply_removal(const Now& now, const xml::Node& message, const wire::NodeRef& from, Effects& out);
     void apply_sync(const Now& now, const xml::Node& message, const wire::NodeRef& from, Effects& out);
     void confirm(const xml::Node& message, const wire::NodeRef& from, Effects& out);

@@ -45,6 +45,8 @@ public:
     }
     /// CIB requests since the last call, "op section-or-xpath input" a line.
     std::string cib() { return std::exchange(cib_, {}); }
+    /// What node 1 logged since the last call.
+    std::string log() { return std::exchange(log_, {}); }
     std::string answers() { return std::exchange(answers_, {}); }
     Now now{};
     int cib_rc = 0;
@@ -77,6 +79,7 @@ private:
                                                                             : " " + xml::write(*data->children()[0]));
                 bus_.push_back([this, id, token = c->token] { perform(id, at(id).on_cib_reply(now, token, cib_rc)); });
             }
+            if (const auto* l = std::get_if<wire::Log>(&effect); l != nullptr && id == 1) log_ += l->text + "\n";
             if (const auto* r = std::get_if<wire::Respond>(&effect)) answers_ += xml::write(*r->message) + "\n";
             if (const auto* t = std::get_if<wire::ArmTimer>(&effect)) timers.insert(fmt::format("{}:{}", id, t->name));
             if (const auto* t = std::get_if<wire::CancelTimer>(&effect))
@@ -96,7 +99,26 @@ private:
     std::set<NodeId> up_;
     std::deque<std::function<void()>> bus_;
     std::string cib_, answers_;
+    std::string log_;
 };
+
+TEST(Manager, TheLogTellsWhatBecameWhatAndWhoAsked) {
+    Cluster cluster(2);
+    cluster.log();
+    cluster.client(2, R"(<attrs task="update" attr_name="load" attr_value="1" attr_host="n2" attr_dampening="5s"/>)");
+    EXPECT_EQ(cluster.log(), "transient attribute load of node n2: unset -> '1', as n2 asks, written after 5 s\n");
+    cluster.client(2, R"(<attrs task="update" attr_name="load" attr_value="1" attr_host="n2"/>)");
+    EXPECT_EQ(cluster.log(), "");
+    cluster.client(2, R"(<attrs task="update-delay" attr_name="load" attr_host="n2" attr_dampening="1500ms"/>)");
+    EXPECT_EQ(cluster.log(), "changes of attribute load are written after 1.5 s from now on\n");
+    cluster.client(1, R"(<attrs task="update-delay" attr_name="none" attr_dampening="1s"/>)");
+    EXPECT_EQ(cluster.log(), "the delay of attribute none is not set, as n1 asks: there is no such attribute\n");
+    cluster.client(1, R"(<attrs task="update" attr_name="p" attr_set="s" attr_value="x" attr_is_private="1" )"
+                      R"(attr_sync_point="local"/>)");
+    EXPECT_EQ(cluster.log(),
+              "private attribute p (set s) of node n1: unset -> 'x', as n1 asks\n"
+              "client 7 is told that this node knows its update\n");
+}
 
 TEST(Table, ScoresAreExpanded) {
     EXPECT_EQ(expand("value++", "4"), "5");

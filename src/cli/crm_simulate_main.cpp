@@ -484,6 +484,7 @@ ExitCode Simulation::run() {
         .now = now_,
         .want_scores = arguments_.has("show-scores"),
         .want_utilization = arguments_.has("show-utilization"),
+        .want_graph = simulate || any({"save-graph", "save-svg"}),
         .want_dot = arguments_.has("save-dotfile"),
         .dot_all_actions = arguments_.has("all-actions"),
         .sanitized = !arguments_.has("live-check"),

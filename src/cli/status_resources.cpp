@@ -253,7 +253,7 @@ void Lister::clone(const Resource& resource, const Show& show) {
         bool full = show.detail;
         const bool partially = child->is_active(false);
         if (resource.unique) {
-            if (partially || !child->removed) full = true;
+            full = true;  // also an instance too many, as long as the clone itself is configured
         } else if (show.pending && !child->pending_action.empty()) {
             full = true;
         } else if (!partially) {

@@ -223,17 +223,16 @@ Node* Cluster::find_node(std::string_view name) const {
 }
 
 Node* Cluster::find_node_any(std::string_view id, std::string_view name) const {
-    for (Node* node : nodes) {
-        if (!id.empty() && same_ignoring_case(node->id, id)) return node;
+    if (!id.empty()) {
+        if (const auto it = nodes_by_id.find(to_lower(id)); it != nodes_by_id.end()) return it->second;
     }
     return name.empty() ? nullptr : find_node(name);
 }
 
 Resource* Cluster::find_resource(std::string_view id) const {
-    const std::string key(id);
-    const auto exact = resources_by_id.find(key);
+    const auto exact = resources_by_id.find(id);
     Resource* found = exact == resources_by_id.end() ? nullptr : exact->second;
-    if (const auto known = resources_by_history_id.find(key); known != resources_by_history_id.end()) {
+    if (const auto known = resources_by_history_id.find(id); known != resources_by_history_id.end()) {
         for (Resource* candidate : known->second) {
             if (candidate->history_id == id && (found == nullptr || candidate->index < found->index)) found = candidate;
         }

@@ -410,8 +410,14 @@ struct Cluster {
     std::optional<WallTime> graph_recheck_by;             ///< the same without date_specs, as transition graphs tell it
 
     std::unordered_map<std::string, Node*> nodes_by_name;  ///< lower case
-    std::unordered_map<std::string, Resource*> resources_by_id;
-    std::unordered_map<std::string, std::vector<Resource*>> resources_by_history_id;
+    std::unordered_map<std::string, Node*> nodes_by_id;    ///< lower case; of several the first
+    /// By text, looked up without making a string.
+    struct TextHash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    };
+    std::unordered_map<std::string, Resource*, TextHash, std::equal_to<>> resources_by_id;
+    std::unordered_map<std::string, std::vector<Resource*>, TextHash, std::equal_to<>> resources_by_history_id;
     mutable std::unordered_map<std::string, const xml::Node*> elements_by_id;  ///< filled when an id-ref is met
 
     [[nodiscard]] Node* find_node(std::string_view name) const;

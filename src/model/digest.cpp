@@ -26,6 +26,10 @@ bool is_fencer_parameter(std::string_view name) {
 }
 
 std::string digest_of(const NameValues& parameters) {
+    if (parameters.empty()) {  // most operations of most resources
+        static const std::string kNothing = xml::digest_on_disk(*xml::Builder("parameters").build());
+        return kNothing;
+    }
     xml::Builder builder("parameters");
     for (const auto& [name, value] : parameters) builder.set(name, value);
     return xml::digest_on_disk(*std::move(builder).build());
@@ -71,7 +75,7 @@ std::optional<std::string_view> bundle_host_name(Cluster& cluster, Resource& res
 
 OperationDigests calculate_digests(Cluster& cluster, Resource& resource, std::string_view task, Duration interval,
                                    Node& node, const xml::Node* history, const NameValues* overrides,
-                                   DigestSources* sources) {
+                                   DigestSources* sources, bool want_secure) {
     OperationDigests digests;
     NameValues all;
     if (overrides != nullptr) all = *overrides;
@@ -95,22 +99,24 @@ OperationDigests calculate_digests(Cluster& cluster, Resource& resource, std::st
     }
     digests.all = digest_of(all);
 
-    const std::string_view version = history != nullptr && history->has("crm_feature_set")
-                                         ? history->get("crm_feature_set")
-                                         : cluster.cib->get("crm_feature_set", "3.20.0");
-    NameValues secure = all;
-    const bool old_version = rules::compare_versions(version, "3.16.0") < 0;
-    if (old_version) secure = parameters;
-    remove_listed(secure, history == nullptr ? " passwd password user " : history->get("op-secure-params"), true);
-    if (old_version && standard_is_fencing(resource.standard())) {
-        std::erase_if(secure, [](const auto& item) { return is_fencer_parameter(item.first); });
+    if (want_secure) {
+        const std::string_view version = history != nullptr && history->has("crm_feature_set")
+                                             ? history->get("crm_feature_set")
+                                             : cluster.cib->get("crm_feature_set", "3.20.0");
+        NameValues secure = all;
+        const bool old_version = rules::compare_versions(version, "3.16.0") < 0;
+        if (old_version) secure = parameters;
+        remove_listed(secure, history == nullptr ? " passwd password user " : history->get("op-secure-params"), true);
+        if (old_version && standard_is_fencing(resource.standard())) {
+            std::erase_if(secure, [](const auto& item) { return is_fencer_parameter(item.first); });
+        }
+        if (old_version) {
+            filter(secure);
+            secure.erase(timeout_name);
+        }
+        digests.secure = digest_of(secure);
+        if (sources != nullptr) *sources = {.all = all, .secure = std::move(secure), .restart = {}};
     }
-    if (old_version) {
-        filter(secure);
-        secure.erase(timeout_name);
-    }
-    digests.secure = digest_of(secure);
-    if (sources != nullptr) *sources = {.all = all, .secure = secure, .restart = {}};
 
     if (history != nullptr && (history->has("op-restart-digest") || cluster.expired_recurring.contains(history))) {
         NameValues restart = all;
@@ -135,8 +141,8 @@ std::string digest_of_parameters(NameValues parameters) {
 DigestResult compare_digests(Cluster& cluster, Resource& resource, const xml::Node& history, Node& node, bool sanitized,
                              bool* only_private_changed) {
     const Duration interval = history_interval(history);
-    const OperationDigests digests =
-        calculate_digests(cluster, resource, history.get("operation"), interval, node, &history);
+    const OperationDigests digests = calculate_digests(cluster, resource, history.get("operation"), interval, node,
+                                                       &history, nullptr, nullptr, false);
     const auto result = [&] {
         if (cluster.expired_recurring.contains(&history)) return DigestResult::kRestart;
         if (digests.restart != history.get("op-restart-digest")) return DigestResult::kRestart;
@@ -146,9 +152,10 @@ DigestResult compare_digests(Cluster& cluster, Resource& resource, const xml::No
         if (interval.count() == 0 && digests.has_operation_parameters) return DigestResult::kRestart;
         return DigestResult::kMismatch;
     }();
-    if (result == DigestResult::kMatch || !sanitized || history.attribute("op-secure-digest") != digests.secure) {
-        return result;
-    }
+    if (result == DigestResult::kMatch || !sanitized || !history.has("op-secure-digest")) return result;
+    const OperationDigests whole =
+        calculate_digests(cluster, resource, history.get("operation"), interval, node, &history);
+    if (history.get("op-secure-digest") != whole.secure) return result;
     if (only_private_changed != nullptr) *only_private_changed = true;
     return DigestResult::kMatch;
 }

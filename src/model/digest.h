@@ -26,10 +26,10 @@ struct DigestSources {
 
 /// Digests of what the operation would be run with on the node. `history` gives the list of private and of reloadable
 /// parameters; null: usual names of private ones. `overrides` are set instead of what is configured; `sources` is
-/// filled. Both may be null.
+/// filled. Both may be null. Without `want_secure` the private digest is left out: it costs as much as the others.
 OperationDigests calculate_digests(Cluster& cluster, Resource& resource, std::string_view task, Duration interval,
                                    Node& node, const xml::Node* history, const NameValues* overrides = nullptr,
-                                   DigestSources* sources = nullptr);
+                                   DigestSources* sources = nullptr, bool want_secure = true);
 /// Digest of parameters as the executor got them: without meta-attributes, but with the timeout if it recurs.
 std::string digest_of_parameters(NameValues parameters);
 /// `sanitized`: private parameters may have been taken out of the configuration, so a change of only these is none

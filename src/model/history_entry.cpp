@@ -38,8 +38,12 @@ std::optional<TransitionMagic> parse_magic(std::string_view magic) {
 int expected_result(const xml::Node& operation) {
     const auto key = operation.attribute("transition-key");
     if (!key) return -1;
-    const auto parts = split(*key, ":");
-    return parts.size() < 4 ? 0 : static_cast<int>(parse_integer(parts[2]).value_or(0));
+    // "action:transition:target-rc:uuid"
+    const std::size_t first = key->find(':');
+    const std::size_t second = first == std::string_view::npos ? first : key->find(':', first + 1);
+    const std::size_t third = second == std::string_view::npos ? second : key->find(':', second + 1);
+    if (third == std::string_view::npos) return 0;
+    return static_cast<int>(parse_integer(key->substr(second + 1, third - second - 1)).value_or(0));
 }
 
 /// A degraded resource works; it is shown, but nothing is done about it.
@@ -141,6 +145,7 @@ void HistoryReader::read_operation(const xml::Node& xml, Resource& resource, Nod
                                     resource.id, node.name, xml.get("rc-code")));
         return;
     }
+    e.masked = !resource.is_bundled() && is_masked_probe_failure(e.task, e.interval, e.exit, status);
     e.expected = expected_result(xml);
     e.key = history_key(xml);
 
@@ -148,7 +153,7 @@ void HistoryReader::read_operation(const xml::Node& xml, Resource& resource, Nod
     const int original_exit = e.exit;
     interpret(e, on_fail, expired);
     if (expired && drop_expired(e, original_exit)) return;
-    if (!resource.is_bundled() && is_masked_probe_failure(xml)) {
+    if (e.masked) {
         note_masked_probe(e, last_failure, on_fail);
         return;
     }
@@ -259,7 +264,7 @@ bool HistoryReader::has_expired(const Entry& e) {
 }
 
 bool HistoryReader::drop_expired(const Entry& e, int exit) {
-    if (!e.resource.is_bundled() && is_masked_probe_failure(e.xml) && exit != e.expected) {
+    if (e.masked && exit != e.expected) {
         if (e.resource.role <= Role::kStopped) e.resource.role = Role::kUnknown;  // to be probed again
         return true;
     }
@@ -291,7 +296,7 @@ void HistoryReader::interpret(Entry& e, OnFail& on_fail, bool expired) {
         e.exit = effective;
         if (!expired && (!e.node.shutdown || e.node.online)) record_failed(e);
     }
-    if (!r.is_bundled() && is_masked_probe_failure(e.xml)) {
+    if (e.masked) {
         e.status = ExecStatus::kDone;
         e.exit = ocf(ExitCode::kNotRunning);
     }
@@ -335,7 +340,7 @@ void HistoryReader::interpret(Entry& e, OnFail& on_fail, bool expired) {
 void HistoryReader::note_success(const Entry& e, int exit, const xml::Node* last_failure, OnFail& on_fail) {
     Resource& r = e.resource;
     bool clears = false;
-    if (exit == ocf(ExitCode::kNotInstalled) || (!r.is_bundled() && is_masked_probe_failure(e.xml))) {
+    if (exit == ocf(ExitCode::kNotInstalled) || e.masked) {
         r.role = Role::kStopped;
     } else if (exit == ocf(ExitCode::kNotRunning)) {
         clears = true;

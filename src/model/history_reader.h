@@ -36,6 +36,7 @@ private:
         int expected = -1;
         int exit = 0;
         ExecStatus status = ExecStatus::kUnknown;
+        bool masked = false;  ///< is_masked_probe_failure(), of what is written
     };
 
     Resource* read_resource(const xml::Node& entry, Node& node);

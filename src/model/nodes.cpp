@@ -92,6 +92,7 @@ Node* Reader::create_node(std::string_view id, std::string_view name, std::strin
     const auto place = std::ranges::upper_bound(c_.nodes, node.name, name_less, &Node::name);
     c_.nodes.insert(place, &node);
     c_.nodes_by_name.emplace(to_lower(name), &node);
+    c_.nodes_by_id.emplace(to_lower(node.id), &node);
     return &node;
 }
 

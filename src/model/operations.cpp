@@ -351,10 +351,14 @@ Duration history_interval(const xml::Node& operation) {
 bool is_probe(const xml::Node& operation) { return is_probe(operation.get("operation"), history_interval(operation)); }
 
 bool is_masked_probe_failure(const xml::Node& operation) {
-    if (!is_probe(operation)) return false;
-    const int exit = integer_of(operation, "rc-code", 0);
-    return exit == static_cast<int>(ExitCode::kNotInstalled) || exit == static_cast<int>(ExitCode::kInvalidParameter) ||
-           integer_of(operation, "op-status", -2) == static_cast<int>(ExecStatus::kNotInstalled);
+    return is_masked_probe_failure(operation.get("operation"), history_interval(operation),
+                                   integer_of(operation, "rc-code", 0), integer_of(operation, "op-status", -2));
+}
+
+bool is_masked_probe_failure(std::string_view task, Duration interval, int exit, int status) {
+    return is_probe(task, interval) && (exit == static_cast<int>(ExitCode::kNotInstalled) ||
+                                        exit == static_cast<int>(ExitCode::kInvalidParameter) ||
+                                        status == static_cast<int>(ExecStatus::kNotInstalled));
 }
 
 std::string_view history_key(const xml::Node& operation) {

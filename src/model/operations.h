@@ -45,6 +45,7 @@ Duration history_interval(const xml::Node& operation);
 bool is_probe(const xml::Node& operation);
 /// A probe that failed because agent or parameters are not there, which tells that nothing can run.
 bool is_masked_probe_failure(const xml::Node& operation);
+bool is_masked_probe_failure(std::string_view task, Duration interval, int exit, int status);
 /// "web_monitor_10000" of a history entry.
 std::string_view history_key(const xml::Node& operation);
 int integer_of(const xml::Node& node, std::string_view attribute, int fallback);

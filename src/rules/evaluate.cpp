@@ -86,9 +86,10 @@ Evaluation evaluate_attribute(const xml::Node& node, const Input& input) {
     const std::string_view attribute = node.get("attribute");
     if (attribute.empty()) return invalid(fmt::format("{}: attribute is missing", place_of(node)));
     const std::string_view operation = node.get("operation");
-    static constexpr std::array kOperations{"lt", "gt", "lte", "gte", "eq", "ne", "defined", "not_defined"};
+    static constexpr std::array<std::string_view, 8> kOperations{"eq", "ne", "defined", "not_defined",
+                                                                 "lt", "gt", "lte",     "gte"};
     const auto known =
-        std::ranges::find_if(kOperations, [&](const char* o) { return same_ignoring_case(o, operation); });
+        std::ranges::find_if(kOperations, [&](std::string_view o) { return same_ignoring_case(o, operation); });
     if (known == kOperations.end()) {
         return invalid(fmt::format("{}: operation '{}' is not one of lt, gt, lte, gte, eq, ne, defined, not_defined",
                                    place_of(node), operation));
@@ -105,7 +106,12 @@ Evaluation evaluate_attribute(const xml::Node& node, const Input& input) {
     } else if (!same_ignoring_case(source, "literal")) {
         problems.push_back(fmt::format("{}: value-source '{}' is not valid: using 'literal'", place_of(node), source));
     }
-    const std::string name = with_matches(attribute, input.pattern_matches);
+    std::string replaced;
+    std::string_view name = attribute;
+    if (!input.pattern_matches.empty() && attribute.find('%') != std::string_view::npos) {
+        replaced = with_matches(attribute, input.pattern_matches);
+        name = replaced;
+    }
     std::optional<std::string_view> actual;
     if (input.node_attribute) actual = input.node_attribute(name);
 

@@ -200,8 +200,9 @@ Changed update_interleaved(Scheduler& s, Action& first, Action& then, const Node
     Changed changed;
     const std::string first_task(instance_task(first));
     const bool current = is_about(first, "stopped") || is_about(first, "demoted");
+    const CompatibleInstances firsts(s, *first.rsc, current);
     for (Resource* then_instance : instances_of(*then.rsc)) {
-        Resource* first_instance = compatible_instance(s, *then_instance, *first.rsc, Role::kUnknown, current);
+        Resource* first_instance = firsts.find(*then_instance);
         if (first_instance == nullptr) {
             const bool mandatory = (u.type & (rel::kUnrunnableFirstBlocks | rel::kFirstImpliesThen)) != 0;
             if (!current && mandatory && assign_to(s, *then_instance, nullptr, nullptr, true, true))

@@ -154,6 +154,7 @@ void handle_config_changes(Scheduler& s) {
     for (Resource* rsc : s.c.resources) {
         if (rsc->removed && rsc->is_primitive()) removed[rsc->id].push_back(rsc);
     }
+    std::vector<Resource*> matching;
     for (Node* node : s.c.nodes) {
         if (!node->maintenance && !s.available(node)) continue;
         if (node->state == nullptr) continue;
@@ -163,8 +164,8 @@ void handle_config_changes(Scheduler& s) {
         for (const auto& entry : list->children()) {
             if (!entry->is("lrm_resource") || entry->children().empty()) continue;
             // The last one configured comes first.
-            std::vector<Resource*> matching;
-            const std::string id(entry->id());
+            matching.clear();
+            const std::string_view id = entry->id();
             if (const auto it = s.c.resources_by_id.find(id); it != s.c.resources_by_id.end()) {
                 matching.push_back(it->second);
             }
@@ -178,7 +179,7 @@ void handle_config_changes(Scheduler& s) {
                     if (std::ranges::find(matching, r) == matching.end()) matching.push_back(r);
                 }
             }
-            std::ranges::sort(matching, std::ranges::greater{}, &Resource::index);
+            if (matching.size() > 1) std::ranges::sort(matching, std::ranges::greater{}, &Resource::index);
             for (Resource* rsc : matching) {
                 if (rsc->is_primitive()) check_history(s, *rsc, *node, *entry);
             }

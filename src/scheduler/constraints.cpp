@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/text.h"
 
@@ -112,16 +113,40 @@ xml::NodePtr expand_tags(Scheduler& s, const xml::NodePtr& constraint, const std
     return std::move(expanded).build();
 }
 
+namespace {
+/// The constraint that holds the set, and the set's position there.
+std::optional<std::pair<const xml::Node*, std::size_t>> place_of_set(Scheduler& s, const xml::Node& set) {
+    const xml::Node* configuration = s.c.cib->child("configuration");
+    const xml::Node* constraints = configuration == nullptr ? nullptr : configuration->child("constraints");
+    if (constraints == nullptr) return std::nullopt;
+    for (const auto& constraint : constraints->children()) {
+        const auto children = constraint->children();
+        const auto found = std::ranges::find(children, &set, &xml::NodePtr::get);
+        if (found != children.end()) {
+            return std::pair(constraint.get(), static_cast<std::size_t>(found - children.begin()));
+        }
+    }
+    return std::nullopt;
+}
+}  // namespace
+
 std::optional<std::vector<const xml::Node*>> resource_sets(Scheduler& s, const xml::Node& constraint) {
     std::vector<const xml::Node*> sets;
-    for (const auto& child : constraint.children()) {
-        if (!child->is("resource_set")) continue;
-        const xml::Node* set = child.get();
-        if (const auto ref = set->attribute("id-ref")) set = s.c.resolve_reference("resource_set", *ref);
-        if (set == nullptr) {
-            s.c.config_error(fmt::format("Ignoring constraint '{}' because resource set '{}' does not exist",
-                                         constraint.id(), child->get("id-ref")));
-            return std::nullopt;
+    const xml::Node* parent = &constraint;
+    for (std::size_t i = 0; i < parent->children().size(); ++i) {
+        const xml::Node* set = parent->children()[i].get();
+        if (!set->is("resource_set")) continue;
+        if (const auto ref = set->attribute("id-ref")) {
+            set = s.c.resolve_reference("resource_set", *ref);
+            if (set == nullptr) {
+                s.c.config_error(fmt::format("Ignoring constraint '{}' because resource set '{}' does not exist",
+                                             constraint.id(), *ref));
+                return std::nullopt;
+            }
+            // In all versions of the field, what comes next are the sets that follow the one referred to, where that
+            // one stands, not those that follow the reference.
+            if (std::ranges::find(sets, set) != sets.end()) break;  // in a circle
+            if (const auto place = place_of_set(s, *set)) std::tie(parent, i) = *place;
         }
         sets.push_back(set);
     }

@@ -201,26 +201,62 @@ bool is_blocked_anywhere(const Resource& rsc) {
 }
 
 bool instance_matches(Scheduler& s, const Resource& instance, const Node* node, Role role, bool current) {
-    if (role != Role::kUnknown && role != instance.state(current)) return false;
-    if (is_blocked_anywhere(instance)) return false;
     const Node* place = s.location_of(instance, current ? Scheduler::Where::kCurrent : Scheduler::Where::kAssigned);
-    return place != nullptr && place == node;
+    return place != nullptr && place == node && (role == Role::kUnknown || role == instance.state(current)) &&
+           !is_blocked_anywhere(instance);
 }
 
 Resource* compatible_instance(Scheduler& s, const Resource& match, const Resource& collective, Role role,
                               bool current) {
+    const auto where = current ? Scheduler::Where::kCurrent : Scheduler::Where::kAssigned;
+    const std::vector<Resource*> instances = instances_of(collective);
     const auto on = [&](const Node* node) -> Resource* {
-        for (Resource* instance : instances_of(collective)) {
+        for (Resource* instance : instances) {
             if (instance_matches(s, *instance, node, role, current)) return instance;
         }
         return nullptr;
     };
-    const Node* node = s.location_of(match, current ? Scheduler::Where::kCurrent : Scheduler::Where::kAssigned);
-    if (node != nullptr) return on(node);
-    for (const Node* candidate : s.sorted_nodes(match.allowed, nullptr)) {
-        if (Resource* instance = on(candidate)) return instance;
+    if (const Node* node = s.location_of(match, where)) return on(node);
+    if (s.c.options.placement == model::Placement::kBalanced) {
+        for (const Node* candidate : s.sorted_nodes(match.allowed, nullptr)) {
+            if (Resource* instance = on(candidate)) return instance;
+        }
+        return nullptr;
     }
-    return nullptr;
+    // The best node with an instance, without looking at the others.
+    Resource* best = nullptr;
+    const Node* best_node = nullptr;
+    for (Resource* instance : instances) {
+        const Node* node = s.location_of(*instance, where);
+        if (node == nullptr || node == best_node || match.allowed.find(*node) == nullptr) continue;
+        if (best != nullptr && !s.node_before(&match.allowed, *node, *best_node, nullptr)) continue;
+        if (!instance_matches(s, *instance, node, role, current)) continue;
+        best = instance;
+        best_node = node;
+    }
+    return best;
+}
+
+CompatibleInstances::CompatibleInstances(Scheduler& s, const Resource& collective, bool current)
+    : s_(s), collective_(collective), current_(current), on_node_(s.c.node_store.size()) {
+    const auto where = current ? Scheduler::Where::kCurrent : Scheduler::Where::kAssigned;
+    for (Resource* instance : instances_of(collective)) {
+        const Node* node = s.location_of(*instance, where);
+        if (node != nullptr && on_node_[node->index] == nullptr && !is_blocked_anywhere(*instance)) {
+            on_node_[node->index] = instance;
+        }
+    }
+}
+
+Resource* CompatibleInstances::find(const Resource& match) const {
+    const auto where = current_ ? Scheduler::Where::kCurrent : Scheduler::Where::kAssigned;
+    if (const Node* node = s_.location_of(match, where)) {
+        Resource* known = on_node_[node->index];
+        if (known == nullptr) return nullptr;
+        if (instance_matches(s_, *known, node, Role::kUnknown, current_)) return known;
+    }
+    // Unassigned, or what was there has been taken away meanwhile.
+    return compatible_instance(s_, match, collective_, Role::kUnknown, current_);
 }
 
 }  // namespace systole::scheduler

@@ -47,15 +47,45 @@ bool Scheduler::node_before(const NodeTable* table, const Node& a, const Node& b
     return a.name < b.name;
 }
 
+namespace {
+/// The order that node_before() tells, but for balanced placement. What it is made of is looked up once for each node.
+/// A total order, as names are unique: where the list began makes no difference.
+void sort_by_keys(Scheduler& s, const NodeTable& table, const Node* preferred, std::vector<Node*>& list) {
+    struct Key {
+        Score score;
+        int count = 0;
+        bool other = false;  ///< than the preferred one
+        Node* node;
+    };
+    const bool counts = s.c.options.placement != model::Placement::kMinimal;
+    std::vector<Key> keys;
+    keys.reserve(list.size());
+    for (Node* node : list) {
+        const NodeScore* entry = table.find(*node);
+        const bool usable = s.available(node) && entry != nullptr;
+        keys.push_back({.score = usable ? entry->score : Score::minus_infinity(),
+                        .count = counts ? s.resources_on_node[node->index] : 0,
+                        .other = counts && node != preferred,
+                        .node = node});
+    }
+    std::ranges::sort(keys, [](const Key& a, const Key& b) {
+        if (a.score != b.score) return a.score > b.score;
+        if (a.count != b.count) return a.count < b.count;
+        if (a.other != b.other) return b.other;
+        return a.node->name < b.node->name;
+    });
+    std::ranges::transform(keys, list.begin(), &Key::node);
+}
+}  // namespace
+
 std::vector<Node*> Scheduler::sorted_nodes(const NodeTable& table, const Node* preferred) {
     std::vector<Node*> list;
     table.each([&](std::uint32_t index, const NodeScore&) { list.push_back(&c.node_store[index]); });
-    const auto before = [&](const Node* a, const Node* b) { return node_before(&table, *a, *b, preferred); };
     if (c.options.placement != model::Placement::kBalanced) {
-        // A total order (names are unique): where the list began makes no difference.
-        std::ranges::stable_sort(list, before);
+        sort_by_keys(*this, table, preferred, list);
         return list;
     }
+    const auto before = [&](const Node* a, const Node* b) { return node_before(&table, *a, *b, preferred); };
     in_table_order(list);
     std::ranges::reverse(list);
     merge_sort(list, [&](const Node* a, const Node* b) { return before(a, b) ? -1 : before(b, a) ? 1 : 0; });
@@ -91,6 +121,10 @@ void collect_locations(const Resource& rsc, Scheduler::Where where, std::vector<
 }  // namespace
 
 Node* Scheduler::location_of(const Resource& rsc, Where where) {
+    if (rsc.children.empty() && where == Where::kAssigned) return rsc.assigned_node;
+    if (rsc.children.empty() && rsc.active_nodes.size() < 2) {
+        return rsc.active_nodes.empty() ? nullptr : rsc.active_nodes.front();
+    }
     std::vector<Node*> found;
     collect_locations(rsc, where, found);
     return found.size() == 1 ? found.front() : nullptr;  // several places are no place

@@ -76,9 +76,16 @@ std::optional<int> promotion_score(Scheduler& s, const Resource& rsc, const Node
 }
 
 void apply_promoted_locations(Scheduler& s, Resource& instance, const Resource& constrained, const Node& chosen) {
-    for (const Location& location : s.locations) {
+    if (!s.promoted_locations) {
+        s.promoted_locations.emplace();
+        for (const Location& location : s.locations) {
+            if (location.role == Role::kPromoted) s.promoted_locations->push_back(&location);
+        }
+    }
+    for (const Location* entry : *s.promoted_locations) {
+        const Location& location = *entry;
         const bool through_bundle = location.rsc->is_bundle() && location.rsc->bundle->child == &constrained;
-        if ((location.rsc != &constrained && !through_bundle) || location.role != Role::kPromoted) continue;
+        if (location.rsc != &constrained && !through_bundle) continue;
         // Of several scores for a node in one constraint the last counts, as with attributes of rules.
         const auto it = std::ranges::find(location.nodes, &chosen, [](const auto& pair) { return pair.first; });
         if (it != location.nodes.end()) instance.priority = (Score{instance.priority} + it->second).value();

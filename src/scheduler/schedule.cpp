@@ -46,7 +46,10 @@ constexpr Pass kPasses[] = {
     {"fencing and shutdown", &schedule_fencing_and_shutdowns},
     {"orderings", &apply_orderings},
     {"summary", &write_summary},
-    {"graph", &create_graph},
+    {"graph",
+     [](Scheduler& s) {
+         if (s.in.want_graph || s.in.want_dot || s.in.want_reasons) create_graph(s);
+     }},
     {"dot",
      [](Scheduler& s) {
          if (s.in.want_dot) write_dot(s);

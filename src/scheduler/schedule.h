@@ -23,6 +23,7 @@ struct Input {
     rules::DateTime now;
     bool want_scores = false;
     bool want_utilization = false;
+    bool want_graph = true;  ///< Plan::graph; who only looks at summary and scores is spared the writing of it
     bool want_dot = false;
     bool dot_all_actions = false;  ///< also what isn't part of the graph
     bool want_reasons = false;     ///< Plan::cluster->score_notes and Plan::actions
@@ -57,7 +58,7 @@ struct ActionReason {
 };
 
 struct Plan {
-    xml::NodePtr graph;  ///< <transition_graph> with transition_id 1; the caller sets its own
+    xml::NodePtr graph;  ///< <transition_graph> with transition_id 1 (the caller sets its own); null if not wanted
     std::vector<ScoreLine> scores;
     std::vector<SummaryLine> summary;
     std::vector<ActionReason> actions;        ///< of resources, where wanted

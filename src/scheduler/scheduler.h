@@ -102,6 +102,7 @@ public:
     std::deque<Action> actions;
     std::deque<Location> locations;
     std::vector<Location*> location_order;
+    std::optional<std::vector<const Location*>> promoted_locations;  ///< of those; known once instances are promoted
     std::deque<Colocation> colocations;
     std::vector<Ordering> orderings;
     std::unordered_map<std::string, Action*> singletons;  ///< actions without resource, by key
@@ -215,6 +216,18 @@ int compare_instances(Scheduler& s, const Resource& a, const Resource& b);
 int compare_instance_numbers(const Resource& a, const Resource& b);
 std::vector<Resource*> instances_of(const Resource& collective);
 Resource* compatible_instance(Scheduler& s, const Resource& match, const Resource& collective, Role role, bool current);
+/// compatible_instance() for many instances of one clone with the same other one.
+class CompatibleInstances {
+public:
+    CompatibleInstances(Scheduler& s, const Resource& collective, bool current);
+    [[nodiscard]] Resource* find(const Resource& match) const;
+
+private:
+    Scheduler& s_;
+    const Resource& collective_;
+    bool current_;
+    std::vector<Resource*> on_node_;  ///< by node index: the first that was there
+};
 bool instance_matches(Scheduler& s, const Resource& instance, const Node* node, Role role, bool current);
 /// g_list_sort's merge order, for comparisons that are no strict order.
 template <class T, class Compare>

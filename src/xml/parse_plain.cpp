@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstring>
+#include <deque>
 #include <vector>
 
 namespace systole::xml {
@@ -11,13 +12,16 @@ namespace {
 class Pool {
 public:
     Pool() : slots_(std::size_t{1} << 12U) {}
-    Text get(std::string_view text) {
+    Text get(std::string_view text, bool* was_there = nullptr) {
         if (text.size() > kLongest) return Text(text);  // transition keys and the like hardly ever come again
         if (text.empty()) return {};
         const std::uint64_t hash = hash_of(text);
         std::size_t at = home_of(hash);
         for (; slots_[at].hash != 0; at = (at + 1) & (slots_.size() - 1)) {
-            if (slots_[at].hash == hash && slots_[at].text.view() == text) return slots_[at].text;
+            if (slots_[at].hash == hash && slots_[at].text.view() == text) {
+                if (was_there != nullptr) *was_there = true;
+                return slots_[at].text;
+            }
         }
         slots_[at] = {hash, Text(text)};
         Text result = slots_[at].text;
@@ -80,6 +84,18 @@ constexpr std::array<std::uint8_t, 256> kClasses = [] {
 }();
 
 bool has(char c, std::uint8_t classes) { return (kClasses[static_cast<unsigned char>(c)] & classes) != 0; }
+
+/// What the last element of a name looked like. A document has long runs of elements with the same attributes in the
+/// same order, most of them with the value that the one before had: what is found here costs no look-up in the pool.
+struct Shape {
+    struct Place {
+        Text name;
+        Text value;
+        unsigned misses = 0;  ///< short values in a row that nothing else had: numbers of calls, times
+    };
+    Text element;
+    std::vector<Place> places;  ///< by the attribute's position
+};
 
 class PlainParser {
 public:
@@ -162,17 +178,37 @@ private:
         return {begin, static_cast<std::size_t>(at_ - begin)};
     }
 
+    /// A short value is not looked for in the pool where values have not come again for a while.
+    Text short_lived(std::string_view raw, Shape::Place& place) {
+        constexpr std::size_t kShort = 12;
+        constexpr unsigned kPatience = 8;
+        constexpr unsigned kRetry = 64;  // asked again now and then: what follows may be of another kind
+        if (raw.size() > kShort) return pool_.get(raw);
+        if (place.misses >= kPatience && place.misses % kRetry != 0) {
+            ++place.misses;
+            return Text(raw);
+        }
+        bool was_there = false;
+        Text text = pool_.get(raw, &was_there);
+        place.misses = was_there ? 0 : place.misses + 1;
+        return text;
+    }
+
     /// The value between quotes, with the predefined entities put in place.
-    std::optional<Text> value() {
+    std::optional<Text> value(Shape::Place& place) {
         if (at_ == end_ || (*at_ != '"' && *at_ != '\'')) return std::nullopt;
         const char quote = *at_++;
         const auto* closing = static_cast<const char*>(std::memchr(at_, quote, static_cast<std::size_t>(end_ - at_)));
         if (closing == nullptr) return std::nullopt;
         const std::string_view raw(at_, static_cast<std::size_t>(closing - at_));
         at_ = closing + 1;
+        if (raw == place.value.view()) return place.value;
         std::uint8_t seen = 0;
         for (const char c : raw) seen |= kClasses[static_cast<unsigned char>(c)];
-        if ((seen & kValueSpecial) == 0) return pool_.get(raw);
+        if ((seen & kValueSpecial) == 0) {
+            place.value = short_lived(raw, place);
+            return place.value;
+        }
         scratch_.clear();
         for (std::size_t i = 0; i < raw.size(); ++i) {
             if (raw[i] != '&') {
@@ -197,11 +233,28 @@ private:
         return pool_.get(scratch_);
     }
 
+    Shape& shape_of(std::string_view element) {
+        if (last_shape_ < shapes_.size() && shapes_[last_shape_].element.view() == element) return shapes_[last_shape_];
+        for (last_shape_ = 0; last_shape_ < shapes_.size(); ++last_shape_) {
+            if (shapes_[last_shape_].element.view() == element) return shapes_[last_shape_];
+        }
+        constexpr std::size_t kShapesMax = 64;  // a search through them stays short whatever the document is
+        if (shapes_.size() == kShapesMax) {
+            last_shape_ = next_victim_++ % kShapesMax;
+            shapes_[last_shape_] = {};
+        } else {
+            shapes_.emplace_back();
+        }
+        shapes_[last_shape_].element = pool_.get(element);
+        return shapes_[last_shape_];
+    }
+
     bool start_tag() {
         if (open_.size() >= options_.depth_max || (open_.empty() && root_)) return false;
         const std::string_view element = name();
         if (element.empty()) return false;
-        open_.push_back({pool_.get(element), attributes_.size(), children_.size()});
+        Shape& shape = shape_of(element);
+        open_.push_back({shape.element, attributes_.size(), children_.size()});
         for (;;) {
             const bool separated = at_ != end_ && has(*at_, kBlank);
             blanks();
@@ -221,15 +274,19 @@ private:
             blanks();
             if (!take("=")) return false;
             blanks();
-            auto text = value();
+            const std::size_t number = attributes_.size() - open_.back().attributes;
+            if (number == shape.places.size()) shape.places.emplace_back();
+            Shape::Place& place = shape.places[number];
+            auto text = value(place);
             if (!text) return false;
-            Text interned = pool_.get(attribute);
+            if (place.name.view() != attribute) place.name = pool_.get(attribute);
+            const Text& interned = place.name;
             for (std::size_t i = open_.back().attributes; i < attributes_.size(); ++i) {
                 if (attributes_[i].name.shares_with(interned)) return false;
             }
             // Longer names than the pool takes have to be compared as texts.
             if (attribute.size() > 40) return false;
-            attributes_.push_back({std::move(interned), std::move(*text)});
+            attributes_.push_back({interned, std::move(*text)});
         }
     }
 
@@ -261,6 +318,9 @@ private:
     const char* end_;
     const ParseOptions& options_;
     Pool pool_;
+    std::deque<Shape> shapes_;
+    std::size_t last_shape_ = 0;
+    std::size_t next_victim_ = 0;
     std::vector<Open> open_;
     std::vector<Attribute> attributes_;  ///< of the open elements, the innermost one's last
     std::vector<NodePtr> children_;

@@ -22,6 +22,7 @@ import tempfile
 import xml.etree.ElementTree as ET
 
 import random_cluster
+import rich_cluster
 
 EPOCH = 1700000000
 VOLATILE = re.compile(r'\b(?:crm_feature_set="[^"]*"|batch-limit="[0-9]*")')
@@ -211,7 +212,8 @@ class Fuzzer:
 
     def one(self, seed):
         """Plays one seed; the differences that it found, as (round, cib text, artefacts, now)."""
-        cluster = random_cluster.Cluster(seed, self.o.size)
+        kind = rich_cluster.Cluster if self.o.rich else random_cluster.Cluster
+        cluster = kind(seed, self.o.size)
         if self.legacy:
             cluster.features -= set(LEGACY["features"])
         rng = random.Random(seed + 1)
@@ -240,6 +242,8 @@ class Fuzzer:
                 tree.attrib.pop("execution-date", None)
                 for _ in range(rng.randrange(3)):
                     self.change(rng, tree, cluster)
+                for _ in range(rng.choice([0, 0, 1, 2, 4]) if self.o.rich and "history" in cluster.features else 0):
+                    rich_cluster.wear(rng, tree, cluster)
                 self.settle_times(tree)
                 text = ET.tostring(tree, encoding="unicode")
         return seed, found
@@ -337,6 +341,7 @@ def main():
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", type=float, default=1.0)
+    parser.add_argument("--rich", action="store_true", help="more of the language and stranger histories (rich_cluster.py)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--keep", help="folder for what differs")
     parser.add_argument("--no-shrink", action="store_true")
