@@ -552,6 +552,7 @@ void Manager::apply_value(const Now& now, Attribute& attribute, const std::strin
         out.emplace_back(log(attribute.is_private ? wire::Severity::kInfo : wire::Severity::kNotice, "{}",
                              describe(attribute, value, text, change.by)));
     value.text = std::move(text);
+    if (value.text) removed_.erase(value.node);
     if (!same) out.emplace_back(Changed{attribute.name, value.node, value.text, is_writer() && !attribute.is_private});
     if (attribute.is_private) return;
     value.unwritten = true;
@@ -596,12 +597,9 @@ void Manager::apply_removal(const Now& now, const xml::Node& message, const wire
     if (node.empty()) return;
     out.emplace_back(log(wire::Severity::kNotice, "attributes of node {} are removed, as {} asks", node, from.name));
     table_.drop_node(node);
+    removed_.insert(node);
     if (is_writer()) {
-        const std::string path = fmt::format("//node_state[@uname='{}']/transient_attributes", node);
-        const std::uint64_t token = next_token_++;
-        writes_[token] = UnderWay{{}, 1, 0};
-        out.emplace_back(
-            CibCall{token, cib::make_request(cib::Op::kDelete, path, {}, cib::option::kXPath), "hacluster"});
+        erase_all_of(node, out);
     } else if (writer_.empty()) {
         call_election(now, out);
     }
@@ -694,6 +692,7 @@ void Manager::became_writer(const Now& now, Effects& out) {
     send_all_values({}, out);
     const std::set<NodeId> everybody = members();
     erase_unknown({everybody.begin(), everybody.end()}, out);
+    for (const std::string& node : removed_) erase_all_of(node, out);
     table_.mark_all_unwritten();
     write_due(out);
 }
@@ -710,6 +709,13 @@ void Manager::erase_unknown(const std::vector<NodeId>& nodes, Effects& out) {
                              cib::make_request(cib::Op::kDelete, unknown_values_path(table_, ids), {},
                                                cib::option::kXPath | cib::option::kMultiple),
                              "hacluster"});
+}
+
+void Manager::erase_all_of(std::string_view node, Effects& out) {
+    const std::string path = fmt::format("//node_state[@uname='{}']/transient_attributes", node);
+    const std::uint64_t token = next_token_++;
+    writes_[token] = UnderWay{{}, 1, 0};
+    out.emplace_back(CibCall{token, cib::make_request(cib::Op::kDelete, path, {}, cib::option::kXPath), "hacluster"});
 }
 
 void Manager::note_writer(const Now& now, const wire::NodeRef& from, const xml::Node& message, Effects& out) {

@@ -221,6 +221,22 @@ TEST(Manager, ANewWriterErasesWhatNoManagerKnows) {
     EXPECT_THAT(written, testing::Not(testing::HasSubstr(fmt::format("@id='{}'", gone)))) << written;
 }
 
+TEST(Manager, ARemovedNodesValuesAreErasedByTheWriterAndByTheNext) {
+    Cluster c(3);
+    c.client(1, R"(<x t="attrd" task="update" attr_name="foo" attr_value="1" attr_host="g1" attr_is_remote="1"/>)");
+    c.client(1, R"(<x t="attrd" task="update" attr_name="foo" attr_value="1" attr_host="g2" attr_is_remote="1"/>)");
+    c.cib();
+    const std::string erased = "cib_delete //node_state[@uname='g1']/transient_attributes";
+    c.client(1, R"(<x t="attrd" task="peer-remove" attr_host="g1" reap="false"/>)");
+    EXPECT_EQ(c.at(2).value("foo", "g1"), std::nullopt);
+    EXPECT_EQ(c.cib(), erased + "\n");
+    // The writer may have ended before it did that.
+    c.kill(static_cast<unsigned>(c.at(1).writer()[1] - '0'));
+    const std::string written = c.cib();
+    EXPECT_THAT(written, testing::HasSubstr(erased));
+    EXPECT_THAT(written, testing::Not(testing::HasSubstr("@uname='g2'")));
+}
+
 TEST(Manager, DampeningWaitsForTheLastChange) {
     Cluster c(1);
     c.client(1, R"(<x t="attrd" task="update-both" attr_name="pingd" attr_value="100" attr_dampening="5s"/>)");
