@@ -23,7 +23,7 @@ void show(Output& output, const AttributeTask& task, std::string_view name, std:
     if (task.quiet) {
         output.line(value);
     } else {
-        output.line(fmt::format("scope={}  name={} value={}", name_of(task.query.scope), name, value));
+        output.line(fmt::format("scope={} name={} value={}", name_of(task.query.scope), name, value));
     }
     output.add(xml::Builder("attribute").set("name", name).set("value", value).set("scope", name_of(task.query.scope)));
 }

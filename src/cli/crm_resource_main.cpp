@@ -356,8 +356,9 @@ std::optional<ExitCode> answer_without_cluster(const Arguments& arguments, Outpu
     if (const auto type = arguments.value("list-ocf-alternatives")) {
         const auto names = installed_providers(*type);
         if (names.empty()) {
-            output.fail(fmt::format("No OCF providers found for {}", *type));
-            return ExitCode::kError;
+            output.error(fmt::format("No OCF providers found for {}", *type));
+            output.fail("Error performing operation: No such object");
+            return ExitCode::kNoSuchObject;
         }
         xml::Builder element("providers");
         element.set("for", *type);

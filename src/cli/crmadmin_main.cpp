@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/daemon_client.h"
 #include "cli/live_source.h"
+#include "cli/local_time.h"
 #include "cli/status_source.h"
 #include "wire/message.h"
 
@@ -102,9 +103,13 @@ ExitCode show_pacemakerd(const Arguments& arguments, Output& output, Duration ti
     if (!reply) return fail_with(output, reply.error());
     const std::string state(*reply ? (*reply)->get("pacemakerd_state") : "");
     const std::string stamp(*reply ? (*reply)->get("crm-timestamp") : "");
+    std::string when;
+    if (const auto at = parse_integer(stamp))
+        when = to_string(rules::DateTime(WallTime{*at}, 0), {.with_offset = true});
     output.line(arguments.has("quiet") ? state
-                                       : fmt::format("Status of pacemakerd: '{}' (last updated at {})", state, stamp));
-    output.add(xml::Builder("pacemakerd").set("sys_from", "pacemakerd").set("state", state).set("last_updated", stamp));
+                                       : fmt::format("Status of pacemakerd: '{}' (last updated {})",
+                                                     state == "running" ? "Pacemaker is running" : state, when));
+    output.add(xml::Builder("pacemakerd").set("sys_from", "pacemakerd").set("state", state).set("last_updated", when));
     return ExitCode::kOk;
 }
 

@@ -258,9 +258,9 @@ void show_agent_action(Output& output, const AgentSpec& agent, std::string_view 
     xml::Builder element("resource-agent-action");
     element.set("action", action).set("class", agent.standard).set("type", agent.type);
     element.set_unless_empty("rsc", resource).set_unless_empty("provider", agent.provider);
+    xml::Builder list("overrides");
     if (!overrides.empty()) {
         output.begin_list("overrides");
-        xml::Builder list("overrides");
         for (const auto& [name, value] : overrides) {
             output.item(resource.empty()
                             ? fmt::format("Overriding the cluster configuration with '{}' = '{}'", name, value)
@@ -271,8 +271,8 @@ void show_agent_action(Output& output, const AgentSpec& agent, std::string_view 
             list.add(std::move(one).build());
         }
         output.end_list();
-        element.add(std::move(list));
     }
+    element.add(std::move(list));
     const auto code = static_cast<ExitCode>(result.rc);
     std::string line = fmt::format("Operation {} ", action);
     if (!resource.empty()) line += fmt::format("for {} ", resource);

@@ -1,5 +1,7 @@
 #include "cli/local_time.h"
 
+#include "base/text.h"
+
 #include <array>
 #include <ctime>
 
@@ -24,6 +26,11 @@ std::string ctime_text(WallTime at) {
     if (localtime_r(&seconds, &local) == nullptr) return {};
     std::strftime(text.data(), text.size(), "%a %b %e %H:%M:%S %Y", &local);
     return text.data();
+}
+
+std::string epoch_text(std::string_view seconds) {
+    const auto value = parse_integer(seconds);
+    return value && *value > 0 ? ctime_text(WallTime{*value}) : std::string();
 }
 
 }  // namespace systole::cli

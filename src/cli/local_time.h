@@ -1,6 +1,7 @@
 #pragma once
 // cli/local_time.h — this machine's clock and zone, for the edges that may ask.
 #include <string>
+#include <string_view>
 
 #include "base/time.h"
 #include "rules/iso8601.h"
@@ -12,5 +13,7 @@ int local_offset_seconds(WallTime at);
 rules::DateTime now();
 /// "Sun Nov 22 19:15:03 2026" (local), as asctime shows times.
 std::string ctime_text(WallTime at);
+/// The same of a count of seconds as histories hold it; empty where it is no time.
+std::string epoch_text(std::string_view seconds);
 
 }  // namespace systole::cli

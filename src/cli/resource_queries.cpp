@@ -56,6 +56,7 @@ void collect_primitives(const Resource& resource, std::vector<const Resource*>& 
 ExitCode list_resources(Output& output, const Cluster& cluster) {
     Show show;
     show.inactive = true;
+    show.without_nodes = true;
     Spacer spacer;
     if (cluster.resources.empty()) {
         output.line("NO resources configured");
@@ -68,10 +69,13 @@ ExitCode list_resources(Output& output, const Cluster& cluster) {
 ExitCode list_raw(Output& output, const Cluster& cluster) {
     std::vector<const Resource*> all;
     for (const Resource* resource : cluster.resources) collect_primitives(*resource, all);
-    xml::Builder element("resources");
+    xml::Builder element("list");
+    element.set("name", "resource names").set("count", static_cast<long long>(all.size()));
     for (const Resource* resource : all) {
         output.line(resource->id);
-        element.add(xml::Builder("resource").set("id", resource->id).build());
+        xml::Builder item("item");
+        item.set("name", "resource").add(xml::Builder::text(resource->id));
+        element.add(std::move(item).build());
     }
     output.add(std::move(element));
     return ExitCode::kOk;
@@ -82,6 +86,7 @@ ExitCode query_xml(Output& output, const Cluster& cluster, const Resource& resou
     const std::string text = xml::write(*configured, {.pretty = true});
     Show show;
     show.inactive = true;
+    show.without_nodes = true;
     show_resource(output, show, cluster, resource);
     output.line("Resource XML:");
     output.text(text);
@@ -162,7 +167,8 @@ ExitCode list_operations(Output& output, Cluster& cluster, const std::string& re
                                                agent_text(*resource), state_text(*resource, true),
                                                entry->get("operation_key", entry->id()), node->name,
                                                entry->get("call-id", "-1"), entry->get("rc-code"));
-                if (!exec.empty()) line += fmt::format(", exec={}ms", exec);
+                if (const auto when = epoch_text(entry->get("last-rc-change")); !when.empty())
+                    line += fmt::format(", last-rc-change='{}', exec={}ms", when, exec.empty() ? "0" : exec);
                 output.line(line + fmt::format("): {}", describe(op_status)));
                 xml::Builder element("operation");
                 element.set("op", entry->get("operation_key", entry->id())).set("node", node->name);

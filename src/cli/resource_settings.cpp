@@ -164,7 +164,12 @@ ExitCode get_setting(Output& output, Cluster& cluster, Resource& resource, const
         return ExitCode::kOk;  // as the reference: scripts rely on the empty output
     }
     output.line(*value);
-    output.add(xml::Builder("item").set("name", request.name).add(xml::Builder::text(*value)));
+    xml::Builder list("list");
+    list.set("name", "attributes").set("count", 1);
+    xml::Builder item("item");
+    item.set("name", request.name).add(xml::Builder::text(*value));
+    list.add(std::move(item).build());
+    output.add(std::move(list));
     return ExitCode::kOk;
 }
 

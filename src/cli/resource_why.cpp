@@ -70,25 +70,23 @@ xml::NodePtr show_checks(Output& output, const Cluster& cluster, const Resource&
     if (checks.locked_to != nullptr) element.set("locked-to", checks.locked_to->name);
     if (checks.unhealthy) element.set("unhealthy", "true");
     if (!checks.any()) return std::move(element).build();
-    output.begin_list("Resource Checks");
-    if (checks.remain_stopped) output.item(fmt::format("Configuration specifies '{}' should remain stopped", top));
-    if (checks.not_promotable) output.item(fmt::format("Configuration specifies '{}' should not be promoted", top));
+    if (checks.remain_stopped) output.line(fmt::format("Configuration specifies '{}' should remain stopped", top));
+    if (checks.not_promotable) output.line(fmt::format("Configuration specifies '{}' should not be promoted", top));
     if (checks.unmanaged)
-        output.item(fmt::format("Configuration prevents cluster from stopping or starting unmanaged '{}'", top));
+        output.line(fmt::format("Configuration prevents cluster from stopping or starting unmanaged '{}'", top));
     if (checks.locked_to != nullptr)
-        output.item(fmt::format("'{}' is locked to node {} due to shutdown", top, checks.locked_to->name));
+        output.line(fmt::format("'{}' is locked to node {} due to shutdown", top, checks.locked_to->name));
     if (checks.unhealthy) {
-        output.item(fmt::format("'{}' cannot run on unhealthy nodes due to node-health-strategy='{}'", top,
+        output.line(fmt::format("'{}' cannot run on unhealthy nodes due to node-health-strategy='{}'", top,
                                 cluster.options.health_strategy_text));
     }
-    output.end_list();
     return std::move(element).build();
 }
 
 bool runs(const Resource& resource, const Node* node) {
     if (!resource.children.empty() || resource.is_bundle())
         return std::ranges::any_of(resource.children, [node](const Resource* child) { return runs(*child, node); }) ||
-               resource.is_active(false);
+               (node == nullptr && resource.is_active(false));
     return node == nullptr ? !resource.active_nodes.empty()
                            : std::ranges::find(resource.active_nodes, node) != resource.active_nodes.end();
 }
@@ -131,15 +129,14 @@ xml::NodePtr digest_xml(const char* type, const std::string& hash, model::NameVa
 
 void show_reasons(Output& output, const Cluster& cluster, const Resource* resource, const Node* node) {
     xml::Builder reason("reason");
-    output.begin_list("Resource Reasons");
     if (resource != nullptr) {
         const bool running = runs(*resource, node);
         if (node != nullptr) {
-            output.item(
+            output.line(
                 fmt::format("Resource {} is {}running on host {}", resource->id, running ? "" : "not ", node->name));
             if (running) reason.set("running_on", node->name);
         } else {
-            output.item(fmt::format("Resource {} is {}running", resource->id, running ? "" : "not "));
+            output.line(fmt::format("Resource {} is {}running", resource->id, running ? "" : "not "));
             reason.set("running", running ? "true" : "false");
         }
         reason.add(show_checks(output, cluster, *resource, node));
@@ -155,18 +152,17 @@ void show_reasons(Output& output, const Cluster& cluster, const Resource* resour
         if (node == nullptr) {
             for (const Resource* one : cluster.resources) {
                 const bool running = runs(*one, nullptr);
-                output.item(fmt::format("Resource {} is {}running", one->id, running ? "" : "not "));
+                output.line(fmt::format("Resource {} is {}running", one->id, running ? "" : "not "));
                 show(*one, running);
             }
         } else {
             for (const Resource* one : node->running) {
-                output.item(fmt::format("Resource {} is running on host {}", one->id, node->name));
+                output.line(fmt::format("Resource {} is running on host {}", one->id, node->name));
                 show(*one, true);
             }
         }
         reason.add(std::move(list));
     }
-    output.end_list();
     output.add(std::move(reason));
 }
 
@@ -185,14 +181,9 @@ ExitCode show_digests(Output& output, Cluster& cluster, Resource& resource, Node
     const model::OperationDigests digests =
         model::calculate_digests(cluster, resource, task, interval, node, entry, &overrides, &sources);
 
-    const std::string action = interval.count() != 0 ? fmt::format("{}ms-interval {} action", interval.count(), task)
-                               : task == "monitor"   ? "probe action"
-                                                     : task + " action";
-    output.begin_list(fmt::format("Digests for {} {} on {}", resource.id, action, node.name));
-    output.item(fmt::format("{} (all parameters)", digests.all));
-    output.item(fmt::format("{} (non-private parameters)", digests.secure));
-    if (!digests.restart.empty()) output.item(fmt::format("{} (non-reloadable parameters)", digests.restart));
-    output.end_list();
+    output.line(fmt::format("{} (all parameters)", digests.all));
+    output.line(fmt::format("{} (non-private parameters)", digests.secure));
+    if (!digests.restart.empty()) output.line(fmt::format("{} (non-reloadable parameters)", digests.restart));
 
     xml::Builder element("digests");
     element.set("resource", resource.id).set("node", node.name).set("task", task);

@@ -90,7 +90,7 @@ void add_fencing(Output& output, const Show& show,
             if (show.nodes.has(action.target)) all.add(fencing_element(action));
         }
     }
-    output.add(std::move(all));
+    if (!history || !all.children().empty()) output.add(std::move(all));
 }
 
 std::vector<FencingAction> latest_of_each(const std::vector<FencingAction>& history) {

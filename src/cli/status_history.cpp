@@ -26,11 +26,6 @@ struct Listed {
     int rc;
 };
 
-std::string epoch_text(std::string_view seconds) {
-    const auto value = parse_integer(seconds);
-    return value && *value > 0 ? ctime_text(WallTime{*value}) : std::string();
-}
-
 // Successful and failed entries in the order in which they were done. What a display shows of a resource's history is
 // what has a known result; the latest failure is kept apart in the CIB and would be told twice.
 std::vector<Listed> listed_operations(const xml::Node& history) {

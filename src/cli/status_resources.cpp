@@ -432,7 +432,7 @@ std::string primitive_text(const Cluster& cluster, const Resource& resource, std
     } else {
         text += " " + state_text(resource, show.pending);
     }
-    if (node != nullptr) text += " " + node->name;
+    if (node != nullptr && !show.without_nodes) text += " " + node->name;
     if (displayed_role(resource) == Role::kStopped) {
         if (const xml::Node* probe = failed_probe(cluster, resource, node != nullptr ? node->name : "")) {
             text += fmt::format(" ({}) ", probe_result(*probe));

@@ -48,9 +48,10 @@ struct Show {
     bool by_node = false;  ///< resources under their nodes
     bool detail = false;   ///< node ids, single clone instances, implicit resources, feature sets, descriptions
     bool descriptions = false;
-    bool pending = true;      ///< actions in flight: "Starting"
-    bool timing = false;      ///< operations with times
-    bool operations = false;  ///< history with operations, not only failures
+    bool without_nodes = false;  ///< where a primitive runs is left out, except for several nodes at once
+    bool pending = true;         ///< actions in flight: "Starting"
+    bool timing = false;         ///< operations with times
+    bool operations = false;     ///< history with operations, not only failures
     bool failcounts = false;
     NameFilter nodes;
     NameFilter resources;

@@ -196,7 +196,7 @@ struct Noun {
 void show_list(Output& output, std::string_view title, Noun noun, const std::vector<std::string>& lines,
                const std::vector<xml::NodePtr>& elements) {
     xml::Builder list("list");
-    list.set("name", title).set("count", static_cast<long long>(elements.size()));
+    list.set("name", to_lower(title)).set("count", static_cast<long long>(elements.size()));
     for (const auto& element : elements) list.add(element);
     output.add(std::move(list));
     if (output.format() == Format::kHtml) {
