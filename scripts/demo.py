@@ -12,6 +12,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -126,6 +127,9 @@ class Cluster:
 
         add("crm_config", """<crm_config><cluster_property_set id="cib-bootstrap-options">
   <nvpair id="opt-fencing" name="stonith-enabled" value="true"/></cluster_property_set></crm_config>""")
+        # As pcs sets up new clusters: what runs stays where it is, unless it must move.
+        add("rsc_defaults", """<rsc_defaults><meta_attributes id="rsc-defaults">
+  <nvpair id="opt-stickiness" name="resource-stickiness" value="1"/></meta_attributes></rsc_defaults>""")
         add("resources", f"""<resources>
   <primitive id="power" class="stonith" type="fence_systole_local"><instance_attributes id="power-ia">
     <nvpair id="power-hosts" name="pcmk_host_list" value="{' '.join(self.names)}"/></instance_attributes></primitive>
@@ -183,14 +187,25 @@ def strike(name, act, cluster, client, begin):
             "after_s": (lost[-1] - struck) if lost else 0.0, "recovered": recovered}
 
 
+def free_port(wanted):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--exit", action="store_true", help="stop when the show is over")
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--dir", type=pathlib.Path, help="state directory (default: a temporary one)")
-    parser.add_argument("--port", type=int, default=18080)
+    parser.add_argument("--port", type=int, help="of the web server (default: 18080, or a free one where that is taken)")
     options = parser.parse_args()
+    options.port = options.port or free_port(18080)
     folder = options.dir or pathlib.Path(tempfile.mkdtemp(prefix="systole-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
     cluster = Cluster(options.build.resolve(), folder.resolve(), options.nodes, options.port)

@@ -50,6 +50,24 @@ wire::Log log(wire::Severity severity, fmt::format_string<Args...> format, Args&
     return {severity, fmt::format(format, std::forward<Args>(args)...)};
 }
 
+std::string in_seconds(Duration delay) { return fmt::format("{:g} s", static_cast<double>(delay.count()) / 1000); }
+
+/// What administrators look for in a log: which value became what, and who asked for it.
+std::string describe(const Attribute& attribute, const Value& before, const std::optional<std::string>& after,
+                     std::string_view by) {
+    const auto shown = [](const std::optional<std::string>& text) { return text ? "'" + *text + "'" : "unset"; };
+    const std::string_view kind = attribute.is_private    ? "private"
+                                  : attribute.utilization ? "utilization"
+                                                          : "transient";
+    std::string text =
+        fmt::format("{} attribute {}{} of node {}: {} -> {}, as {} asks", kind, attribute.name,
+                    attribute.set_id.empty() ? std::string() : fmt::format(" (set {})", attribute.set_id), before.node,
+                    shown(before.text), shown(after), by);
+    if (!attribute.is_private && attribute.dampening > Duration{0})
+        text += fmt::format(", written after {}", in_seconds(attribute.dampening));
+    return text;
+}
+
 /// Call ids are read as signed numbers, by us and by peers: they begin below this.
 constexpr std::uint64_t kCallsBelow = 1'000'000'000;
 
@@ -399,7 +417,7 @@ Effects Manager::on_peer_message(const Now& now, const wire::PeerMessage& messag
     } else if (task == "sync-response") {
         apply_sync(now, root, message.from, out);
     } else if (task == "clear-failure") {
-        apply_clear_failure(now, root, out);
+        apply_clear_failure(now, root, message.from.name, out);
     } else if (task == "peer-remove") {
         apply_removal(now, root, message.from, out);
     } else if (task == "confirm") {
@@ -429,6 +447,10 @@ void Manager::confirm(const xml::Node& message, const wire::NodeRef& from, Effec
 
 void Manager::reached(std::map<std::uint64_t, Waiting>::iterator waiting, ExitCode status, Effects& out) {
     out.emplace_back(wire::CancelTimer{fmt::format("{}{}", kSyncPointTimer, waiting->first)});
+    if (status != ExitCode::kTimeout)
+        out.emplace_back(log(wire::Severity::kInfo, "client {} is told that {} knows its update",
+                             waiting->second.client.value,
+                             waiting->second.cluster ? "every node of the cluster" : "this node"));
     out.emplace_back(wire::Respond{waiting->second.client, waiting->second.request, ack("attrd", status)});
     waiting_.erase(waiting);
 }
@@ -446,7 +468,12 @@ void Manager::apply(const Now& now, const xml::Node& op, const xml::Node& root, 
     }
     Attribute* attribute = table_.find(name);
     if (attribute == nullptr) {
-        if (task == "update-delay") return;
+        if (task == "update-delay") {
+            out.emplace_back(log(wire::Severity::kWarning,
+                                 "the delay of attribute {} is not set, as {} asks: there is no such attribute", name,
+                                 from.name));
+            return;
+        }
         attribute = &table_.get_or_create(name);
         attribute->set_id = field(op, root, "attr_set");
         attribute->utilization = field(op, root, "attr_set_type") == "utilization";
@@ -461,6 +488,8 @@ void Manager::apply(const Now& now, const xml::Node& op, const xml::Node& root, 
                                  field(op, root, "attr_dampening"), name));
         } else if (*delay != attribute->dampening) {
             attribute->dampening = *delay;
+            out.emplace_back(log(wire::Severity::kInfo, "changes of attribute {} are written after {} from now on",
+                                 name, in_seconds(*delay)));
             // Written at once: repeated changes of the delay could else put the write off for ever.
             attribute->delayed = false;
             out.emplace_back(wire::CancelTimer{fmt::format("{}{}", kDampeningTimer, name)});
@@ -478,7 +507,8 @@ void Manager::apply(const Now& now, const xml::Node& op, const xml::Node& root, 
     if (host.empty()) {
         std::vector<std::string> nodes;
         for (const auto& [key, value] : attribute->values) nodes.push_back(value.node);
-        for (const std::string& node : nodes) apply_value(now, *attribute, node, text, op, root, force, out);
+        for (const std::string& node : nodes)
+            apply_value(now, *attribute, node, text, op, root, {.by = from.name, .force = force}, out);
         return;
     }
     if (from_sync && from.id != self_.id && same_ignoring_case(host, self_.name)) {
@@ -495,12 +525,12 @@ void Manager::apply(const Now& now, const xml::Node& op, const xml::Node& root, 
         }
         if (ours != nullptr) return;
     }
-    apply_value(now, *attribute, host, std::move(text), op, root, force, out);
+    apply_value(now, *attribute, host, std::move(text), op, root, {.by = from.name, .force = force}, out);
 }
 
 void Manager::apply_value(const Now& now, Attribute& attribute, const std::string& node,
-                          std::optional<std::string> text, const xml::Node& op, const xml::Node& root, bool force,
-                          Effects& out) {
+                          std::optional<std::string> text, const xml::Node& op, const xml::Node& root,
+                          const ChangeOf& change, Effects& out) {
     Value& value = attribute.values[to_lower(node)];
     if (value.node.empty()) {
         value.node = node;
@@ -517,8 +547,12 @@ void Manager::apply_value(const Now& now, Attribute& attribute, const std::strin
         value.node_id = value.node;
     }
     const bool same = value.text == text;
-    if (same && !force) return;
+    if (same && !change.force) return;
+    if (!same)
+        out.emplace_back(log(attribute.is_private ? wire::Severity::kInfo : wire::Severity::kNotice, "{}",
+                             describe(attribute, value, text, change.by)));
     value.text = std::move(text);
+    if (value.text) removed_.erase(value.node);
     if (!same) out.emplace_back(Changed{attribute.name, value.node, value.text, is_writer() && !attribute.is_private});
     if (attribute.is_private) return;
     value.unwritten = true;
@@ -538,7 +572,7 @@ void Manager::changed(const Now& now, Attribute& attribute, Effects& out) {
         call_election(now, out);
 }
 
-void Manager::apply_clear_failure(const Now& now, const xml::Node& message, Effects& out) {
+void Manager::apply_clear_failure(const Now& now, const xml::Node& message, std::string_view by, Effects& out) {
     const std::string_view host = message.get("attr_host");
     const auto interval = parse_interval(message.get("attr_clear_interval"));
     const std::string interval_ms = interval ? std::to_string(interval->count()) : std::string("0");
@@ -549,7 +583,7 @@ void Manager::apply_clear_failure(const Now& now, const xml::Node& message, Effe
         for (const auto& [key, value] : attribute.values)
             if (value.text && (host.empty() || same_ignoring_case(host, value.node))) nodes.push_back(value.node);
         for (const std::string& node : nodes)
-            apply_value(now, attribute, node, std::nullopt, message, message, false, out);
+            apply_value(now, attribute, node, std::nullopt, message, message, {.by = by}, out);
     }
 }
 
@@ -563,12 +597,9 @@ void Manager::apply_removal(const Now& now, const xml::Node& message, const wire
     if (node.empty()) return;
     out.emplace_back(log(wire::Severity::kNotice, "attributes of node {} are removed, as {} asks", node, from.name));
     table_.drop_node(node);
+    removed_.insert(node);
     if (is_writer()) {
-        const std::string path = fmt::format("//node_state[@uname='{}']/transient_attributes", node);
-        const std::uint64_t token = next_token_++;
-        writes_[token] = UnderWay{{}, 1, 0};
-        out.emplace_back(
-            CibCall{token, cib::make_request(cib::Op::kDelete, path, {}, cib::option::kXPath), "hacluster"});
+        erase_all_of(node, out);
     } else if (writer_.empty()) {
         call_election(now, out);
     }
@@ -661,6 +692,7 @@ void Manager::became_writer(const Now& now, Effects& out) {
     send_all_values({}, out);
     const std::set<NodeId> everybody = members();
     erase_unknown({everybody.begin(), everybody.end()}, out);
+    for (const std::string& node : removed_) erase_all_of(node, out);
     table_.mark_all_unwritten();
     write_due(out);
 }
@@ -677,6 +709,13 @@ void Manager::erase_unknown(const std::vector<NodeId>& nodes, Effects& out) {
                              cib::make_request(cib::Op::kDelete, unknown_values_path(table_, ids), {},
                                                cib::option::kXPath | cib::option::kMultiple),
                              "hacluster"});
+}
+
+void Manager::erase_all_of(std::string_view node, Effects& out) {
+    const std::string path = fmt::format("//node_state[@uname='{}']/transient_attributes", node);
+    const std::uint64_t token = next_token_++;
+    writes_[token] = UnderWay{{}, 1, 0};
+    out.emplace_back(CibCall{token, cib::make_request(cib::Op::kDelete, path, {}, cib::option::kXPath), "hacluster"});
 }
 
 void Manager::note_writer(const Now& now, const wire::NodeRef& from, const xml::Node& message, Effects& out) {

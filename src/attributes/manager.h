@@ -97,9 +97,13 @@ private:
 
     void apply(const Now& now, const xml::Node& op, const xml::Node& root, const wire::NodeRef& from, bool from_sync,
                Effects& out);
+    struct ChangeOf {
+        std::string_view by;  ///< node that asks
+        bool force = false;   ///< also where the value stays the same
+    };
     void apply_value(const Now& now, Attribute& attribute, const std::string& node, std::optional<std::string> text,
-                     const xml::Node& op, const xml::Node& root, bool force, Effects& out);
-    void apply_clear_failure(const Now& now, const xml::Node& message, Effects& out);
+                     const xml::Node& op, const xml::Node& root, const ChangeOf& change, Effects& out);
+    void apply_clear_failure(const Now& now, const xml::Node& message, std::string_view by, Effects& out);
     void apply_removal(const Now& now, const xml::Node& message, const wire::NodeRef& from, Effects& out);
     void apply_sync(const Now& now, const xml::Node& message, const wire::NodeRef& from, Effects& out);
     void confirm(const xml::Node& message, const wire::NodeRef& from, Effects& out);
@@ -112,6 +116,7 @@ private:
     void became_writer(const Now& now, Effects& out);
     void note_writer(const Now& now, const wire::NodeRef& from, const xml::Node& message, Effects& out);
     void erase_unknown(const std::vector<NodeId>& nodes, Effects& out);
+    void erase_all_of(std::string_view node, Effects& out);
     void write_due(Effects& out);
     [[nodiscard]] bool is_writer() const { return election_.state() == membership::Election::State::kWon; }
     [[nodiscard]] std::set<NodeId> members() const;
@@ -126,8 +131,11 @@ private:
     std::string writer_;
     std::map<NodeId, Peer> peers_;                 ///< active members of the group, this node included
     std::map<std::string, std::string> node_ids_;  ///< lower-case cluster node name to XML id
-    std::map<std::uint64_t, UnderWay> writes_;     ///< by token: CIB modifications not yet answered
-    std::map<std::uint64_t, Waiting> waiting_;     ///< by call id
+    /// Names of nodes whose attributes were removed and that got none since. A writer that ends may not have
+    /// erased them in the CIB yet; the next one does.
+    std::set<std::string> removed_;
+    std::map<std::uint64_t, UnderWay> writes_;  ///< by token: CIB modifications not yet answered
+    std::map<std::uint64_t, Waiting> waiting_;  ///< by call id
     bool started_ = false;
 };
 

@@ -45,6 +45,8 @@ public:
     }
     /// CIB requests since the last call, "op section-or-xpath input" a line.
     std::string cib() { return std::exchange(cib_, {}); }
+    /// What node 1 logged since the last call.
+    std::string log() { return std::exchange(log_, {}); }
     std::string answers() { return std::exchange(answers_, {}); }
     Now now{};
     int cib_rc = 0;
@@ -77,6 +79,7 @@ private:
                                                                             : " " + xml::write(*data->children()[0]));
                 bus_.push_back([this, id, token = c->token] { perform(id, at(id).on_cib_reply(now, token, cib_rc)); });
             }
+            if (const auto* l = std::get_if<wire::Log>(&effect); l != nullptr && id == 1) log_ += l->text + "\n";
             if (const auto* r = std::get_if<wire::Respond>(&effect)) answers_ += xml::write(*r->message) + "\n";
             if (const auto* t = std::get_if<wire::ArmTimer>(&effect)) timers.insert(fmt::format("{}:{}", id, t->name));
             if (const auto* t = std::get_if<wire::CancelTimer>(&effect))
@@ -96,7 +99,26 @@ private:
     std::set<NodeId> up_;
     std::deque<std::function<void()>> bus_;
     std::string cib_, answers_;
+    std::string log_;
 };
+
+TEST(Manager, TheLogTellsWhatBecameWhatAndWhoAsked) {
+    Cluster cluster(2);
+    cluster.log();
+    cluster.client(2, R"(<attrs task="update" attr_name="load" attr_value="1" attr_host="n2" attr_dampening="5s"/>)");
+    EXPECT_EQ(cluster.log(), "transient attribute load of node n2: unset -> '1', as n2 asks, written after 5 s\n");
+    cluster.client(2, R"(<attrs task="update" attr_name="load" attr_value="1" attr_host="n2"/>)");
+    EXPECT_EQ(cluster.log(), "");
+    cluster.client(2, R"(<attrs task="update-delay" attr_name="load" attr_host="n2" attr_dampening="1500ms"/>)");
+    EXPECT_EQ(cluster.log(), "changes of attribute load are written after 1.5 s from now on\n");
+    cluster.client(1, R"(<attrs task="update-delay" attr_name="none" attr_dampening="1s"/>)");
+    EXPECT_EQ(cluster.log(), "the delay of attribute none is not set, as n1 asks: there is no such attribute\n");
+    cluster.client(1, R"(<attrs task="update" attr_name="p" attr_set="s" attr_value="x" attr_is_private="1" )"
+                      R"(attr_sync_point="local"/>)");
+    EXPECT_EQ(cluster.log(),
+              "private attribute p (set s) of node n1: unset -> 'x', as n1 asks\n"
+              "client 7 is told that this node knows its update\n");
+}
 
 TEST(Table, ScoresAreExpanded) {
     EXPECT_EQ(expand("value++", "4"), "5");
@@ -197,6 +219,22 @@ TEST(Manager, ANewWriterErasesWhatNoManagerKnows) {
     EXPECT_THAT(written, testing::HasSubstr("cib_delete /cib/status/node_state[@id='")) << written;
     EXPECT_THAT(written, testing::HasSubstr("/transient_attributes/*/nvpair[not(")) << written;
     EXPECT_THAT(written, testing::Not(testing::HasSubstr(fmt::format("@id='{}'", gone)))) << written;
+}
+
+TEST(Manager, ARemovedNodesValuesAreErasedByTheWriterAndByTheNext) {
+    Cluster c(3);
+    c.client(1, R"(<x t="attrd" task="update" attr_name="foo" attr_value="1" attr_host="g1" attr_is_remote="1"/>)");
+    c.client(1, R"(<x t="attrd" task="update" attr_name="foo" attr_value="1" attr_host="g2" attr_is_remote="1"/>)");
+    c.cib();
+    const std::string erased = "cib_delete //node_state[@uname='g1']/transient_attributes";
+    c.client(1, R"(<x t="attrd" task="peer-remove" attr_host="g1" reap="false"/>)");
+    EXPECT_EQ(c.at(2).value("foo", "g1"), std::nullopt);
+    EXPECT_EQ(c.cib(), erased + "\n");
+    // The writer may have ended before it did that.
+    c.kill(static_cast<unsigned>(c.at(1).writer()[1] - '0'));
+    const std::string written = c.cib();
+    EXPECT_THAT(written, testing::HasSubstr(erased));
+    EXPECT_THAT(written, testing::Not(testing::HasSubstr("@uname='g2'")));
 }
 
 TEST(Manager, DampeningWaitsForTheLastChange) {

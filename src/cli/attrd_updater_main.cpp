@@ -73,11 +73,8 @@ ExitCode fail_with(Output& output, const Error& error) {
 
 ExitCode query(const Arguments& arguments, Output& output, const std::string& name) {
     std::string node = target_node(arguments);
-    if (node.empty() && !arguments.has("all")) {
-        auto local = local_node_name("attrd_updater");
-        if (!local) return fail_with(output, local.error());
-        node = *local;
-    }
+    // The controller knows whose node this is, a remote one too; without it, it is the attribute manager's own.
+    if (node.empty() && !arguments.has("all")) node = local_node_name("attrd_updater").value_or("localhost");
     xml::Builder request("attrd_op");
     request.set("t", "attrd").set("src", "attrd_updater").set("task", "query").set("attr_name", name);
     if (!arguments.has("all")) request.set("attr_host", node);
@@ -85,7 +82,7 @@ ExitCode query(const Arguments& arguments, Output& output, const std::string& na
     if (!reply) return fail_with(output, reply.error());
     if ((*reply)->get("attr_name").empty()) {
         output.fail(fmt::format("Could not query value of {}: attribute does not exist", name));
-        return ExitCode::kNoSuchObject;
+        return ExitCode::kConfig;
     }
     bool any = false;
     for (const xml::NodePtr& entry : (*reply)->children()) {
@@ -101,7 +98,7 @@ ExitCode query(const Arguments& arguments, Output& output, const std::string& na
     }
     if (!any) {
         output.fail(fmt::format("Could not query value of {}: attribute does not exist", name));
-        return ExitCode::kNoSuchObject;
+        return ExitCode::kConfig;
     }
     return ExitCode::kOk;
 }
@@ -130,10 +127,8 @@ ExitCode run(const Arguments& arguments, Output& output) {
         return query(arguments, output, name);
     }
     const auto delay = arguments.value("delay");
-    if ((both || delay_only) && !delay) {
-        output.fail("Command requires --delay argument");
-        return ExitCode::kUsage;
-    }
+    if ((both || delay_only) && !delay)
+        fmt::print(stderr, "Warning: '{}' command given without required --delay\n", both ? 'B' : 'Y');
     if (delay && !parse_interval(*delay)) {
         output.fail(fmt::format("Invalid delay '{}'", *delay));
         return ExitCode::kInvalidParameter;
@@ -144,6 +139,7 @@ ExitCode run(const Arguments& arguments, Output& output) {
             arguments.value("update-both").value_or(arguments.value("value").value_or("")));
     }
     change.set_id = arguments.value("set").value_or("");
+    change.with_delay = both;
     change.delay_only = delay_only;
     change.is_private = arguments.has("private");
     change.utilization = arguments.has("utilization");

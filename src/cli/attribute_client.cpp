@@ -35,8 +35,7 @@ Result<void> change_attribute(const AttributeChange& change) {
     xml::Builder request("attrd_op");
     request.set_unless_empty("attr_name", change.name).set_unless_empty("attr_regex", change.pattern);
     const bool with_value = change.value && !change.delay_only;
-    // A delay given with a new attribute counts for it, so it travels with the value.
-    request.set("task", change.delay_only ? "update-delay" : change.delay && with_value ? "update-both" : "update");
+    request.set("task", change.delay_only ? "update-delay" : change.with_delay ? "update-both" : "update");
     if (with_value) request.set("attr_value", *change.value);
     if (change.delay) request.set("attr_dampening", *change.delay);
     request.set_unless_empty("attr_host", change.node).set_unless_empty("attr_set", change.set_id);

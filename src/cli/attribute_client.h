@@ -17,6 +17,7 @@ struct AttributeChange {
     bool remote_node = false;
     std::string set_id{};
     std::optional<std::string> delay{};  ///< an interval; with a value it counts for a new attribute, too
+    bool with_delay = false;             ///< the delay counts for an attribute that is there already, too
     bool delay_only = false;             ///< update the delay and leave the value alone
     bool is_private = false;
     bool utilization = false;

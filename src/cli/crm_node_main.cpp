@@ -94,6 +94,14 @@ ExitCode show_info(const Arguments& arguments, Output& output) {
     return ExitCode::kOk;
 }
 
+xml::NodePtr node_element(const xml::Node& node) {
+    return xml::Builder("node")
+        .set("id", node.id())
+        .set("name", node.get("uname"))
+        .set("state", node.get("in_ccm"))
+        .build();
+}
+
 ExitCode list_nodes(const Arguments& arguments, Output& output) {
     auto client = DaemonClient::connect(wire::Service::kController, "crm_node");
     if (!client) return fail_with(output, client.error());
@@ -111,8 +119,8 @@ ExitCode list_nodes(const Arguments& arguments, Output& output) {
         xml::Builder list("nodes");
         for (const xml::Node* node : sorted) {
             if (node->get("in_ccm") != "member") continue;
-            line += fmt::format("{} ", node->get("uname"));
-            list.add(xml::Builder("node").set("uname", node->get("uname")).build());
+            line += (line.empty() ? "" : " ") + std::string(node->get("uname"));
+            list.add(node_element(*node));
         }
         output.line(line);
         output.add(std::move(list));
@@ -121,11 +129,7 @@ ExitCode list_nodes(const Arguments& arguments, Output& output) {
     xml::Builder list("nodes");
     for (const xml::Node* node : sorted) {
         output.line(fmt::format("{} {} {}", node->id(), node->get("uname"), node->get("in_ccm")));
-        list.add(xml::Builder("node")
-                     .set("id", node->id())
-                     .set("name", node->get("uname"))
-                     .set("state", node->get("in_ccm"))
-                     .build());
+        list.add(node_element(*node));
     }
     output.add(std::move(list));
     return ExitCode::kOk;
@@ -150,19 +154,14 @@ ExitCode remove_node(const Arguments& arguments, Output& output) {
         output.fail(fmt::format("'{}' is not a node name", name));
         return ExitCode::kInvalidParameter;
     }
+    if (!arguments.has("force")) {
+        output.fail(
+            "The supplied command is considered dangerous.  To prevent accidental destruction of the cluster, the "
+            "--force flag is required in order to proceed.");
+        return ExitCode::kUsage;
+    }
     auto client = DaemonClient::connect(wire::Service::kController, "crm_node");
     if (!client) return fail_with(output, client.error());
-    if (!arguments.has("force")) {
-        const auto nodes = client->ask({.task = "list-nodes"});
-        if (!nodes) return fail_with(output, nodes.error());
-        for (const xml::NodePtr& node : (*nodes)->children()) {
-            if (same_ignoring_case(node->get("uname"), name) && node->get("in_ccm") == "member") {
-                output.fail(fmt::format(
-                    "Node {} is still an active member of the cluster (--force removes it all the same)", name));
-                return ExitCode::kUnsafe;
-            }
-        }
-    }
     const auto rc = delete_from_cib(name);
     if (!rc) return fail_with(output, rc.error());
     if (*rc != 0) {

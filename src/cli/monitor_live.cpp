@@ -6,6 +6,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -101,14 +102,14 @@ bool handle_key(char pressed, MonitorOptions& options, bool& help) {
         help = !help;
         return true;
     }
-    for (const Key& key : kKeys) {
-        if (key.key != pressed) continue;
-        if (key.option != nullptr) {
-            options.show.*key.option = !(options.show.*key.option);
-            if (key.option == &Show::timing && options.show.timing) options.sections |= kOperations;
-        } else {
-            options.sections ^= key.sections;
-        }
+    const Key* const key = std::ranges::find(kKeys, pressed, &Key::key);
+    if (key == std::end(kKeys)) {
+        help = false;
+    } else if (key->option != nullptr) {
+        options.show.*key->option = !(options.show.*key->option);
+        if (key->option == &Show::timing && options.show.timing) options.sections |= kOperations;
+    } else {
+        options.sections ^= key->sections;
     }
     return true;
 }

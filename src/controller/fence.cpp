@@ -100,7 +100,11 @@ void Controller::State::write_fenced(const std::string& target, std::optional<st
                                    cib::option::kXPath));
     };
     erase("lrm");
-    erase("transient_attributes");
+    if (remote) {
+        forget_attributes(target);
+    } else {
+        erase("transient_attributes");
+    }
     xml::Builder state("node_state");
     if (peer != nullptr) {
         state.set("id", peer->id.value);

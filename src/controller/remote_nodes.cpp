@@ -115,20 +115,23 @@ void Controller::State::remote_down(const std::string& node) {
 }
 
 void Controller::State::write_remote_state(const std::string& node, bool up, bool erase_history) {
-    const auto erase = [&](std::string_view what) {
-        cib_call(cib::make_request(cib::Op::kDelete, fmt::format("//node_state[@uname='{}']/{}", node, what), {},
+    if (erase_history)
+        cib_call(cib::make_request(cib::Op::kDelete, fmt::format("//node_state[@uname='{}']/lrm", node), {},
                                    cib::option::kXPath));
-    };
-    if (erase_history) erase("lrm");
-    erase("transient_attributes");
-    xml::Builder purge("attrd");
-    purge.set("t", "attrd").set("src", "crmd").set("task", "peer-remove").set("attr_host", node).set("reap", "false");
-    out.emplace_back(AttributeCall{std::move(purge).build()});
+    forget_attributes(node);
     xml::Builder state("node_state");
     state.set("id", node).set("uname", node).set("remote_node", "true").set("in_ccm", up ? "true" : "false");
     if (up) state.set("node_fenced", "0");
     state.set("crm-debug-origin", up ? "remote_node_up" : "remote_node_down");
     cib_call(cib::make_request(cib::Op::kModify, "status", std::move(state).build(), cib::option::kCanCreate));
+}
+
+/// The writer of attributes erases them in the CIB as well. Erased by us, who are not in step with it, they would be
+/// written back by it before it hears that they are to go.
+void Controller::State::forget_attributes(const std::string& node) {
+    xml::Builder purge("attrd");
+    purge.set("t", "attrd").set("src", "crmd").set("task", "peer-remove").set("attr_host", node).set("reap", "false");
+    out.emplace_back(AttributeCall{std::move(purge).build()});
 }
 
 void Controller::State::tell_remote_state(const std::string& node, bool up) {

@@ -35,6 +35,15 @@ const xml::Node* state_of(const xml::NodePtr& cib, std::string_view node) {
     return cib->child("status")->child("node_state", node);
 }
 
+void set_standby(toy::World& world, const std::string& node) {
+    const auto standby = xml::parse("<node id='" + node.substr(1) +
+                                    "'><instance_attributes id='sb'><nvpair id='sb-1' name='standby' value='on'/>"
+                                    "</instance_attributes></node>");
+    ASSERT_TRUE(standby.has_value());
+    (void)world.ask(node, wire::Service::kCibRw,
+                    {cib::make_request(cib::Op::kModify, "nodes", *standby, cib::option::kCanCreate)});
+}
+
 struct RemoteWorld : ::testing::Test {
     explicit RemoteWorld(toy::Options options = with_remote()) : world(std::move(options)) {}
     void start() {
@@ -126,12 +135,7 @@ TEST_F(RemoteWorld, AHandOverOrderedDuringTheSearchIsNoFailure) {
     world.freeze_remote("r1", true);
     world.cut_connection("r1");
     ASSERT_TRUE(world.run(seconds(5), [&] { return world.count("looking for a node") > 0; })) << joined();
-    const auto standby = xml::parse("<node id='" + former.substr(1) +
-                                    "'><instance_attributes id='sb'><nvpair id='sb-1' name='standby' value='on'/>"
-                                    "</instance_attributes></node>");
-    ASSERT_TRUE(standby.has_value());
-    (void)world.ask(former, wire::Service::kCibRw,
-                    {cib::make_request(cib::Op::kModify, "nodes", *standby, cib::option::kCanCreate)});
+    set_standby(world, former);
     world.run(seconds(2));
     world.freeze_remote("r1", false);
     ASSERT_TRUE(world.run(seconds(60), [&] { return !host().empty() && host() != former; })) << joined();
@@ -203,12 +207,7 @@ TEST_F(RemoteWorld, AFrozenRemoteNodeFailsItsMonitor) {
 TEST_F(RemoteWorld, AStandbyHostHandsTheConnectionOver) {
     start();
     const std::string former = host();
-    const auto standby = xml::parse("<node id='" + former.substr(1) +
-                                    "'><instance_attributes id='sb'><nvpair id='sb-1' name='standby' value='on'/>"
-                                    "</instance_attributes></node>");
-    ASSERT_TRUE(standby.has_value());
-    const auto request = cib::make_request(cib::Op::kModify, "nodes", *standby, cib::option::kCanCreate);
-    (void)world.ask(former, wire::Service::kCibRw, {request});
+    set_standby(world, former);
     ASSERT_TRUE(world.run(seconds(30), [&] { return !host().empty() && host() != former; })) << joined();
     ASSERT_TRUE(world.settle());
     world.run(seconds(20));
@@ -266,6 +265,7 @@ toy::Options with_guest() {
     options.guests = {{"vm", "g1"}};
     options.resources = std::string(R"(<primitive id="vm" class="ocf" provider="test" type="toy">
 <meta_attributes id="vm-m"><nvpair id="vm-r" name="remote-node" value="g1"/>
+<nvpair id="vm-g" name="allow-migrate" value="true"/>
 <nvpair id="vm-c" name="remote-connect-timeout" value="20s"/></meta_attributes>
 <operations><op id="vm-o" name="monitor" interval="10s"/></operations></primitive>)") +
                         kDb;
@@ -319,6 +319,27 @@ TEST_F(GuestWorld, WithItsCarrierGoneTheGuestIsStartedElsewhere) {
     ASSERT_TRUE(world.settle());
     EXPECT_EQ(world.count("g1 fenced"), 0) << joined();
     EXPECT_EQ(world.count(carrier + " fenced"), 1) << joined();
+}
+
+// The connection's stop erases the guest's attributes; written back by their writer they made the cluster plan anew in
+// the middle of it, and the guest was started again.
+TEST_F(GuestWorld, AGuestThatHasAFailCountMigratesAndRunsOn) {
+    start();
+    world.break_service("g1", "db");
+    ASSERT_TRUE(world.run(seconds(40), [&] { return world.count("g1 start db") == 2; })) << joined();
+    ASSERT_TRUE(world.settle());
+    const std::string carrier = world.running("vm").front();
+    world.durations[carrier + "/vm/migrate_to"] = seconds(3);
+    set_standby(world, carrier);
+    ASSERT_TRUE(world.run(seconds(60), [&] { return world.count("migrate_from vm") == 1; })) << joined();
+    ASSERT_TRUE(world.settle());
+    EXPECT_EQ(world.count("g1 power off"), 0) << joined();
+    EXPECT_EQ(world.count("stop db"), 1) << joined();
+    EXPECT_EQ(world.running("db"), std::vector<std::string>{"g1"});
+    EXPECT_EQ(world.connected("g1"), world.running("vm"));
+    EXPECT_NE(world.running("vm").front(), carrier);
+    const xml::Node* transient = state_of(world.cib("n1"), "g1")->child("transient_attributes");
+    EXPECT_EQ(transient == nullptr ? "" : xml::write(*transient), "");
 }
 
 }  // namespace

@@ -174,6 +174,7 @@ struct Controller::State {
     void remote_imported(const std::string& node);
     void remote_notice(const std::string& node, const xml::Node& message);
     void write_remote_state(const std::string& node, bool up, bool erase_history);
+    void forget_attributes(const std::string& node);
     void tell_remote_state(const std::string& node, bool up);
     void on_remote_state(const wire::NodeRef& from, const xml::Node& message);
     void on_reach_request(const wire::NodeRef& from, const xml::Node& message);

@@ -572,8 +572,13 @@ int World::act(Machine& machine, const Run& run) {
             violations.push_back(fmt::format("{}ms {} runs on {}", elapsed().count(), run.resource, join(where, ",")));
         return 0;
     }
-    if (run.action == "stop") {
+    // A live migration: gone here, then there; a guest's machine runs on.
+    if (run.action == "stop" || run.action == "migrate_to") {
         service = {};
+        return 0;
+    }
+    if (run.action == "migrate_from") {
+        service = {.running = true, .broken = false};
         return 0;
     }
     return service.broken ? 1 : service.running ? 0 : 7;

@@ -14,6 +14,7 @@
 #include "base/exit_code.h"
 #include "cli/command.h"
 #include "cli/config_options.h"
+#include "daemons/daemon_command.h"
 #include "daemons/fencer_host.h"
 #include "runtime/linux/log_output.h"
 #include "runtime/linux/loop.h"
@@ -25,28 +26,22 @@ using namespace systole;
 constexpr const char* kProgram = "pacemaker-fenced";
 
 cli::CommandSpec spec() {
-    cli::CommandSpec s;
-    s.name = kProgram;
+    cli::CommandSpec s = daemons::daemon_spec(kProgram);
     s.usage = "[OPTION?] [metadata]";
     s.summary =
         "execute fencing actions in Pacemaker clusters\n\n"
         "In a cluster the fencer is a part of systole-core. This program shows the parameters\n"
         "that every fencing resource has (\"metadata\"), and runs alone for tests.";
-    s.help_short = '?';
-    s.options = {{'s', "stand-alone", cli::Value::kNone, "",
-                  "Run as a cluster of one node without configuration; only for tests"},
-                 {0, "stand-alone-w-cpg", cli::Value::kNone, "", ""},
-                 {'l', "logfile", cli::Value::kRequired, "FILE", "Write the log to this file too"}};
+    s.options.push_back({'s', "stand-alone", cli::Value::kNone, "",
+                         "Run as a cluster of one node without configuration; only for tests"});
+    s.options.push_back({0, "stand-alone-w-cpg", cli::Value::kNone, "", ""});
     return s;
 }
 
 int exit_status(ExitCode code) { return static_cast<int>(code); }
 
-int serve(int verbosity, const std::vector<std::string>& files) {
-    runtime::LogOptions log_options = runtime::log_options_of_environment(kProgram);
-    log_options.files.insert(log_options.files.end(), files.begin(), files.end());
-    runtime::LogOutput output(log_options);
-    output.change_detail(verbosity);
+int serve(const cli::Arguments& arguments) {
+    runtime::LogOutput output(daemons::daemon_log(kProgram, arguments));
     const runtime::LogSink log = output.sink();
     std::signal(SIGPIPE, SIG_IGN);
 
@@ -62,8 +57,7 @@ int serve(int verbosity, const std::vector<std::string>& files) {
     const auto stop = [&loop] { loop.stop(exit_status(ExitCode::kOk)); };
     const runtime::Source terminate = loop.on_signal(SIGTERM, stop);
     const runtime::Source interrupt = loop.on_signal(SIGINT, stop);
-    const runtime::Source louder = loop.on_signal(SIGUSR1, [&output] { output.change_detail(1); });
-    const runtime::Source quieter = loop.on_signal(SIGUSR2, [&output] { output.change_detail(-1); });
+    const daemons::LogSignals log_signals(loop, output);
     if (const auto opened = host.open(); !opened) {
         log({.severity = wire::Severity::kError,
              .text = fmt::format("The fencer cannot serve clients: {}", opened.error().what)});
@@ -87,7 +81,7 @@ ExitCode run(const cli::Arguments& arguments, cli::Output& output) {
         output.fail("the fencer of a cluster node is a part of systole-core; alone it runs with --stand-alone");
         return ExitCode::kUsage;
     }
-    return static_cast<ExitCode>(serve(arguments.verbosity, arguments.values("logfile")));
+    return static_cast<ExitCode>(serve(arguments));
 }
 
 }  // namespace

@@ -1,15 +1,18 @@
 // pacemaker-remoted: the executor of a remote or guest node, for clusters that have the key.
 #include <fmt/format.h>
-#include <getopt.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/exit_code.h"
 #include "base/text.h"
+#include "cli/command.h"
+#include "daemons/daemon_command.h"
 #include "daemons/executor_setup.h"
 #include "daemons/remoted_host.h"
 #include "runtime/linux/init_process.h"
@@ -25,16 +28,7 @@ using namespace systole;
 constexpr const char* kProgram = "pacemaker-remoted";
 constexpr const char* kInitVariables = "/etc/pacemaker/pcmk-init.env";
 
-constexpr const char* kUsage =
-    "pacemaker-remoted - makes this machine or container a node of a cluster, without the cluster's own daemons\n"
-    "Usage: pacemaker-remoted [options]\n"
-    "Options:\n"
-    " -?, --help           this text\n"
-    " -$, --version        version\n"
-    " -V, --verbose        more detail in the log; may be given several times\n"
-    " -l, --logfile=FILE   write the log to this file too; may be given several times\n"
-    " -p, --port=PORT      listen on this TCP port (default: $PCMK_remote_port, 3121)\n"
-    "\n"
+constexpr std::string_view kNotes =
     "The cluster and this node need the same key in /etc/pacemaker/authkey (owner root, group haclient, mode 0640):\n"
     "   dd if=/dev/urandom of=/etc/pacemaker/authkey bs=4096 count=1\n"
     "Environment (from /etc/default/pacemaker or /etc/sysconfig/pacemaker where the system's service starts it):\n"
@@ -50,11 +44,14 @@ constexpr const char* kUsage =
     "                             as for the cluster's daemons\n"
     "On SIGTERM it asks the cluster to move its resources away, and ends when that is done.\n";
 
-struct Settings {
-    int verbosity = 0;
-    std::vector<std::string> log_files;
-    std::uint16_t port = 0;  ///< 0: not given
-};
+cli::CommandSpec spec() {
+    cli::CommandSpec s = daemons::daemon_spec(kProgram);
+    s.summary = "make this machine or container a node of a cluster, without the cluster's own daemons";
+    s.options.push_back(
+        {'p', "port", cli::Value::kRequired, "PORT", "Listen on this TCP port (default: $PCMK_remote_port, 3121)"});
+    s.notes = kNotes;
+    return s;
+}
 
 int exit_status(ExitCode code) { return static_cast<int>(code); }
 
@@ -64,11 +61,8 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
     return static_cast<std::uint16_t>(*port);
 }
 
-int serve(const Settings& settings) {
-    runtime::LogOptions log_options = runtime::log_options_of_environment(kProgram);
-    log_options.files.insert(log_options.files.end(), settings.log_files.begin(), settings.log_files.end());
-    runtime::LogOutput output(log_options);
-    output.change_detail(settings.verbosity);
+int serve(const cli::Arguments& arguments, std::optional<std::uint16_t> given_port) {
+    runtime::LogOutput output(daemons::daemon_log(kProgram, arguments));
     const runtime::LogSink log = output.sink();
     std::signal(SIGPIPE, SIG_IGN);
 
@@ -80,7 +74,7 @@ int serve(const Settings& settings) {
     options.tls.address = runtime::pcmk_option("remote_address");
     options.tls.log = log;
     const std::string port = runtime::pcmk_option("remote_port");
-    options.tls.port = settings.port != 0 ? settings.port : parse_port(port).value_or(options.tls.port);
+    options.tls.port = given_port ? *given_port : parse_port(port).value_or(options.tls.port);
     if (!port.empty() && !parse_port(port))
         log({.severity = wire::Severity::kError,
              .text = fmt::format("PCMK_remote_port '{}' is not a port: using {}", port, options.tls.port)});
@@ -93,9 +87,7 @@ int serve(const Settings& settings) {
     const auto stop = [&host] { host.shut_down(); };
     const runtime::Source terminate = loop.on_signal(SIGTERM, stop);
     const runtime::Source interrupt = loop.on_signal(SIGINT, stop);
-    const runtime::Source hang_up = loop.on_signal(SIGHUP, [&output] { output.reopen(); });
-    const runtime::Source louder = loop.on_signal(SIGUSR1, [&output] { output.change_detail(1); });
-    const runtime::Source quieter = loop.on_signal(SIGUSR2, [&output] { output.change_detail(-1); });
+    const daemons::LogSignals log_signals(loop, output);
     const auto opened = host.open();
     if (!opened) {
         log({.severity = wire::Severity::kError,
@@ -112,44 +104,26 @@ int serve(const Settings& settings) {
     return status;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-    static const option kOptions[] = {
-        {"help", no_argument, nullptr, '?'},       {"version", no_argument, nullptr, '$'},
-        {"verbose", no_argument, nullptr, 'V'},    {"logfile", required_argument, nullptr, 'l'},
-        {"port", required_argument, nullptr, 'p'}, {nullptr, 0, nullptr, 0}};
-    Settings settings;
-    opterr = 0;
-    for (int found = 0; (found = ::getopt_long(argc, argv, "+:?$Vl:p:", kOptions, nullptr)) != -1;) {
-        switch (found) {
-            case '$':
-                std::puts("Systole 0.1.0, a remote executor for Pacemaker clusters");
-                return exit_status(ExitCode::kOk);
-            case 'V': ++settings.verbosity; break;
-            case 'l': settings.log_files.emplace_back(optarg); break;
-            case 'p':
-                if (const auto port = parse_port(optarg)) {
-                    settings.port = *port;
-                    break;
-                }
-                std::fprintf(stderr, "%s: '%s' is not a port\n", kProgram, optarg);
-                return exit_status(ExitCode::kUsage);
-            default: {
-                const bool asked = optopt == 0 || optopt == '?';
-                if (!asked) std::fprintf(stderr, "%s: wrong option '%s'\n", kProgram, argv[optind - 1]);
-                std::fputs(kUsage, asked ? stdout : stderr);
-                return exit_status(asked ? ExitCode::kOk : ExitCode::kUsage);
-            }
-        }
+ExitCode run(const cli::Arguments& arguments, cli::Output& output) {
+    if (!arguments.positional.empty()) {
+        output.fail(fmt::format("unexpected argument '{}'", arguments.positional.front()));
+        return ExitCode::kUsage;
     }
-    if (optind < argc) {
-        std::fprintf(stderr, "%s: unexpected argument '%s'\n%s", kProgram, argv[optind], kUsage);
-        return exit_status(ExitCode::kUsage);
+    std::optional<std::uint16_t> port;
+    if (const auto text = arguments.value("port")) {
+        port = parse_port(*text);
+        if (!port) {
+            output.fail(fmt::format("'{}' is not a port", *text));
+            return ExitCode::kUsage;
+        }
     }
     const std::string as_first = runtime::pcmk_option("remote_pid1");
     if (::getpid() == 1 || as_first == "full" || as_first == "vars") runtime::load_environment(kInitVariables);
     if ((::getpid() == 1 && as_first != "vars") || as_first == "full")
-        if (const auto status = runtime::become_init()) return *status;
-    return serve(settings);
+        if (const auto status = runtime::become_init()) return static_cast<ExitCode>(*status);
+    return static_cast<ExitCode>(serve(arguments, port));
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return cli::command_main(spec(), argc, argv, run); }

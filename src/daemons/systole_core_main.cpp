@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <thread>
@@ -13,8 +12,10 @@
 #include "base/text.h"
 #include "cib/operations.h"
 #include "cib/schemas_set.h"
+#include "cli/command.h"
 #include "cli/local_time.h"
 #include "daemons/core_host.h"
+#include "daemons/daemon_command.h"
 #include "runtime/linux/corosync_engine.h"
 #include "runtime/linux/disk.h"
 #include "runtime/linux/ipc_server.h"
@@ -28,6 +29,8 @@
 namespace {
 
 using namespace systole;
+
+constexpr const char* kProgram = "systole-core";
 
 int exit_status(ExitCode code) { return static_cast<int>(code); }
 
@@ -69,14 +72,17 @@ std::unique_ptr<runtime::Engine> make_engine(runtime::Loop& loop, bool local, co
                   .log = log});
 }
 
-}  // namespace
+cli::CommandSpec spec() {
+    cli::CommandSpec s = daemons::daemon_spec(kProgram);
+    s.summary =
+        "make the decisions of a cluster node\n\n"
+        "CIB, controller, scheduler, attribute manager and fencer of this node in one process. It is\n"
+        "started by pacemakerd, and needs no privileges.";
+    return s;
+}
 
-int main(int argc, char** argv) {
-    if (argc > 1) {
-        std::fprintf(stderr, "systole-core: unexpected argument '%s': it is started by pacemakerd\n", argv[1]);
-        return exit_status(ExitCode::kUsage);
-    }
-    runtime::LogOutput output(runtime::log_options_of_environment("systole-core"));
+int serve(const cli::Arguments& arguments) {
+    runtime::LogOutput output(daemons::daemon_log(kProgram, arguments));
     const runtime::LogSink log = output.sink();
     std::signal(SIGPIPE, SIG_IGN);
     const runtime::Paths paths = runtime::paths_of_environment();
@@ -109,12 +115,22 @@ int main(int argc, char** argv) {
                            [&loop](ExitCode code) { loop.stop(exit_status(code)); });
     const runtime::Source terminate = loop.on_signal(SIGTERM, [&host] { host.shut_down(); });
     const runtime::Source interrupt = loop.on_signal(SIGINT, [&host] { host.shut_down(); });
-    const runtime::Source hang_up = loop.on_signal(SIGHUP, [&output] { output.reopen(); });
-    const runtime::Source louder = loop.on_signal(SIGUSR1, [&output] { output.change_detail(1); });
-    const runtime::Source quieter = loop.on_signal(SIGUSR2, [&output] { output.change_detail(-1); });
+    const daemons::LogSignals log_signals(loop, output);
     if (const auto started = host.start(); !started) {
         log({.severity = wire::Severity::kError, .text = fmt::format("Cannot start: {}", started.error().what)});
         return exit_status(started.error().code == Errc::kIo ? ExitCode::kIo : ExitCode::kDisconnected);
     }
     return loop.run();
 }
+
+ExitCode run(const cli::Arguments& arguments, cli::Output& output) {
+    if (!arguments.positional.empty()) {
+        output.fail(fmt::format("unexpected argument '{}'", arguments.positional.front()));
+        return ExitCode::kUsage;
+    }
+    return static_cast<ExitCode>(serve(arguments));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return cli::command_main(spec(), argc, argv, run); }

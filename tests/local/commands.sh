@@ -167,8 +167,8 @@ becomes "and of the next" 'resource n[123] d start = OK to ops' n1 sh -c "cat '$
 
 # --- nodes ---
 says "node names" '^n2$' n2 crm_node -n
-says "the partition" '^n1 n2 n3 $' n1 crm_node -p
-exits "an active node isn't forgotten" 107 n1 crm_node -R n3
+says "the partition" '^n1 n2 n3$' n1 crm_node -p
+exits "a node isn't forgotten just so" 64 n1 crm_node -R n3
 "$bin/systole" local stop n3 --dir "$dir/cluster" >"$dir/out" 2>&1
 report $? "n3 stops"
 becomes "and is gone" 'OFFLINE: \[ n3 \]' n1 crm_mon -1
