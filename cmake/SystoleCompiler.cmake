@@ -5,7 +5,9 @@ target_compile_options(systole_options INTERFACE
   # Members left out of a designated initialiser have their declared defaults: that is what we use them for.
   -Wno-missing-field-initializers
   # g++ 12 sees overlaps and overruns in inlined std::string code that aren't there (GCC bugs 105329, 105651).
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-array-bounds;-Wno-stringop-overflow;-Wno-stringop-overread>)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-array-bounds;-Wno-stringop-overflow;-Wno-stringop-overread>
+  # libstdc++ 12 calls what it declares deprecated itself in std::stable_sort.
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 target_compile_definitions(systole_options INTERFACE
   $<$<NOT:$<CONFIG:Release>>:_GLIBCXX_ASSERTIONS> FMT_HEADER_ONLY=0)
 target_include_directories(systole_options INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/generated)

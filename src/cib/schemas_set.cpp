@@ -38,6 +38,11 @@ std::optional<VersionParts> version_of_name(std::string_view schema) {
     return parse_version(schema.substr(kPrefix.size()));
 }
 
+bool same_series(std::string_view a, std::string_view b) {
+    const auto one = version_of_name(a), two = version_of_name(b);
+    return one && two && one->major == two->major;
+}
+
 // The root without what has been validated before: sections that are shared with the snapshot that was found valid are
 // replaced by nothing but themselves where the schema wants them.
 xml::NodePtr without_configuration(const xml::Node& cib) {
@@ -264,7 +269,10 @@ Schemas::Upgrade SchemaSet::upgrade(const xml::NodePtr& cib, std::string_view ne
         valid.reset();
         const auto next = std::next(at);
         if (next == names_.end() || (!newest_allowed.empty() && compare_schema_names(*next, newest_allowed) > 0)) break;
-        if (!sheets_.contains(name)) continue;
+        if (!sheets_.contains(name)) {
+            if (same_series(name, *next)) valid = true;  // within a series what is valid stays so
+            continue;
+        }
         valid = validate_by(*next, *now).has_value();
         if (*valid) continue;  // a configuration that fits the next series as it is stays as it is
         valid.reset();

@@ -26,18 +26,16 @@ Role displayed_role(const Resource& resource) {
 }
 
 // A probe that found agent or parameters missing on that node (any node if it is empty): worth knowing of a stopped
-// resource.
+// resource. An instance of a clone is known by what is cloned, without its number.
 const xml::Node* failed_probe(const Cluster& cluster, const Resource& resource, std::string_view node) {
     if (!resource.is_primitive()) return nullptr;
+    const Resource& top = resource.top(false);
+    const std::string_view id = top.is_clone() ? top.clone->child_id() : std::string_view(resource.id);
     for (const model::FailedOperation& failed : cluster.failed) {
         if (!model::is_masked_probe_failure(*failed.xml)) continue;
         if (!node.empty() && (failed.node == nullptr || !same_ignoring_case(failed.node->name, node))) continue;
         const auto key = model::parse_operation_key(model::history_key(*failed.xml));
-        if (!key) continue;
-        if (key->resource == resource.id || (!resource.history_id.empty() && key->resource == resource.history_id) ||
-            key->resource == resource.xml_id()) {
-            return failed.xml;
-        }
+        if (key && key->resource == id) return failed.xml;
     }
     return nullptr;
 }
@@ -260,8 +258,7 @@ void Lister::clone(const Resource& resource, const Show& show) {
             // A stopped instance of an anonymous clone is told by its node below.
         } else if (any_below(*child, [](const Resource& r) { return r.removed; }) ||
                    !all_below(*child, [](const Resource& r) { return r.managed; }) ||
-                   any_below(*child, [](const Resource& r) { return r.failed; }) ||
-                   (show.pending && any_below(*child, has_pending_state))) {
+                   any_below(*child, [](const Resource& r) { return r.failed; })) {
             full = true;
         } else if (child->is_active(true)) {
             const Node* node = only_location(*child);
