@@ -607,8 +607,24 @@ void Manager::apply_removal(const Now& now, const xml::Node& message, const wire
         node_ids_.erase(to_lower(node));
 }
 
+// Who left between the moment at which we told what we know and the one at which everybody hears it would be there
+// again, for all but us. Those of the nodes that are back meanwhile answer with their values, as to any that are told
+// of them.
+void Manager::take_back_departed(const xml::Node& message, Effects& out) {
+    xml::Builder correction("attrd_sync");
+    correction.set("task", "sync-response");
+    for (const xml::NodePtr& entry : message.children()) {
+        if (!entry->is_element() || !entry->has("attr_value")) continue;
+        if (table_.value(entry->get("attr_name"), entry->get("attr_host")) != nullptr) continue;
+        xml::Builder gone(*entry);
+        gone.unset("attr_value");
+        correction.add(std::move(gone));
+    }
+    if (!correction.children().empty()) send(std::move(correction), {}, out);
+}
+
 void Manager::apply_sync(const Now& now, const xml::Node& message, const wire::NodeRef& from, Effects& out) {
-    if (from.id == self_.id) return;
+    if (from.id == self_.id) return take_back_departed(message, out);
     std::set<std::pair<std::string, std::string>> told;
     for (const xml::NodePtr& entry : message.children()) {
         if (!entry->is_element()) continue;

@@ -115,6 +115,7 @@ private:
     void on_vote(const Now& now, const xml::Node& message, const wire::NodeRef& from, Effects& out);
     void became_writer(const Now& now, Effects& out);
     void note_writer(const Now& now, const wire::NodeRef& from, const xml::Node& message, Effects& out);
+    void take_back_departed(const xml::Node& message, Effects& out);
     void erase_unknown(const std::vector<NodeId>& nodes, Effects& out);
     void erase_all_of(std::string_view node, Effects& out);
     void write_due(Effects& out);

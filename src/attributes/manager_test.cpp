@@ -39,6 +39,14 @@ public:
         up_.insert(NodeId{id});
         members_changed();
     }
+    /// One appears, and before anybody heard what it is told another is gone.
+    void swap(unsigned appears, unsigned leaves) {
+        nodes_.at(appears - 1).second = Manager(nodes_.at(appears - 1).first, appears * 1000);
+        up_.insert(NodeId{appears});
+        tell_members();
+        up_.erase(NodeId{leaves});
+        members_changed();
+    }
     void fire(unsigned id, const std::string& name) {
         perform(id, at(id).on_timer(now, name));
         run();
@@ -53,10 +61,13 @@ public:
     std::set<std::string> timers;
 
 private:
-    void members_changed() {
+    void tell_members() {
         wire::GroupChange change{.group = wire::Group::kAttributes};
         for (const NodeId id : up_) change.members.push_back({id, 1});
         for (const NodeId id : up_) perform(id.value, at(id.value).on_group_change(now, change));
+    }
+    void members_changed() {
+        tell_members();
         run();
     }
     void perform(unsigned id, const Effects& effects) {
@@ -203,6 +214,17 @@ TEST(Manager, WhatNoManagerKnowsOfAReturnedNodeIsErased) {
     c.start_again(2);
     EXPECT_THAT(c.cib(), testing::HasSubstr("cib_delete /cib/status/node_state[@id='2']/transient_attributes/*/nvpair"
                                             "[not(@id='status-2-early')]\n"));
+}
+
+TEST(Manager, WhoLeavesWhileTheWriterTellsOfItIsForgotten) {
+    Cluster c(4);
+    c.client(1, R"(<x t="attrd" task="update" attr_name="foo" attr_value="7" attr_host="n3"/>)");
+    const auto writer = static_cast<unsigned>(c.at(1).writer()[1] - '0');
+    ASSERT_EQ(writer, 1U);
+    c.kill(4);
+    ASSERT_EQ(c.at(1).value("foo", "n3"), "7");
+    c.swap(4, 3);
+    for (const unsigned node : {1U, 2U, 4U}) EXPECT_EQ(c.at(node).value("foo", "n3"), std::nullopt) << "n" << node;
 }
 
 TEST(Manager, ANewWriterErasesWhatNoManagerKnows) {

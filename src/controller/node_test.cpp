@@ -298,6 +298,36 @@ TEST(Node, TheLateNewsOfANodesDeathDoesNotOutliveTheDc) {
     expect_sound(world);
 }
 
+// Drill seed 3471: minutes after a fencing another node became DC, and took it for one that nobody had recorded.
+TEST(Node, AFencingOfAnEarlierLifeDoesNotOutliveTheDc) {
+    World world({.nodes = 4, .fencing = true, .resources = kThree, .verbose = verbose()});
+    world.start_all();
+    ASSERT_TRUE(world.run(seconds(5), [&] { return world.count("monitor/10000") >= 3; })) << dump(world);
+    ASSERT_TRUE(world.settle(seconds(5))) << dump(world);
+    ASSERT_EQ(world.dc(), "n1");
+    world.isolate("n3");
+    ASSERT_TRUE(world.run(seconds(20), [&] { return world.count("n3 fenced") == 1; })) << dump(world);
+    ASSERT_TRUE(world.settle(seconds(20))) << dump(world);
+    world.start("n3");
+    ASSERT_TRUE(world.settle(seconds(20))) << dump(world);
+    world.run(seconds(30));
+    const auto history = [&] {
+        const xml::Node* state = world.cib("n2")->child("status")->child("node_state", "3");
+        return state == nullptr || state->child("lrm") == nullptr ? std::string("none")
+                                                                  : xml::write(*state->child("lrm"));
+    };
+    const std::string before = history();
+    ASSERT_NE(before, "none") << dump(world);
+    world.power_off("n1");
+    ASSERT_TRUE(world.run(seconds(20), [&] { return world.count("n1 fenced") == 1; })) << dump(world);
+    ASSERT_TRUE(world.settle(seconds(10))) << dump(world);
+    ASSERT_EQ(world.dc(), "n2") << "who heard it";
+    EXPECT_NE(history().find("monitor"), std::string::npos) << history() << dump(world);
+    const xml::Node* state = world.cib("n2")->child("status")->child("node_state", "3");
+    EXPECT_EQ(state->get("join"), "member");
+    expect_sound(world);
+}
+
 TEST(Node, AMemberWithANewerCibMakesEverybodyTakeIt) {
     World world({.nodes = 3, .resources = kOne, .verbose = verbose()});
     world.start_all();

@@ -21,20 +21,6 @@ bool changes_state(std::string_view task) {
     return std::ranges::find(kTasks, task) != std::end(kTasks);
 }
 
-struct TransitionMagic {
-    std::string_view uuid;
-    int transition = -1;
-};
-
-/// "status:rc;action:transition:target-rc:uuid"
-std::optional<TransitionMagic> parse_magic(std::string_view magic) {
-    const auto semicolon = magic.find(';');
-    if (semicolon == std::string_view::npos) return std::nullopt;
-    const auto parts = split(magic.substr(semicolon + 1), ":");
-    if (parts.size() < 4) return std::nullopt;
-    return TransitionMagic{parts[3], static_cast<int>(parse_integer(parts[1]).value_or(-1))};
-}
-
 int expected_result(const xml::Node& operation) {
     const auto key = operation.attribute("transition-key");
     if (!key) return -1;
@@ -53,59 +39,7 @@ int without_degradation(int exit) {
     return exit;
 }
 
-std::optional<std::int64_t> time_of(const xml::Node& operation) {
-    const auto value = operation.attribute("last-rc-change");
-    if (!value) return std::nullopt;
-    return parse_integer(*value);
-}
-
 }  // namespace
-
-int compare_age(const xml::Node& a, const xml::Node& b) {
-    const bool same_node = same_ignoring_case(a.get("on_node"), b.get("on_node"));
-    if (same_node && a.id() == b.id()) return 0;
-    const int call_a = integer_of(a, "call-id", -1), call_b = integer_of(b, "call-id", -1);
-    if (call_a == -1 && call_b == -1) return 0;
-    if (same_node && call_a >= 0 && call_a < call_b) return -1;
-    if (same_node && call_b >= 0 && call_a > call_b) return 1;
-    if (call_a >= 0 && call_b >= 0 && (!same_node || call_a == call_b)) {
-        const std::int64_t time_a = time_of(a).value_or(-1), time_b = time_of(b).value_or(-1);
-        if (time_a >= 0 && time_a < time_b) return -1;
-        if (time_b >= 0 && time_a > time_b) return 1;
-        return 0;
-    }
-    // One is pending: it is newer than what the same transition has finished, but not than a later transition.
-    const auto magic_a = parse_magic(a.get("transition-magic")), magic_b = parse_magic(b.get("transition-magic"));
-    if (!magic_a || !magic_b) return 0;
-    if (!same_ignoring_case(magic_a->uuid, magic_b->uuid) || magic_a->transition == magic_b->transition) {
-        if (call_b == -1) return -1;
-        if (call_a == -1) return 1;
-    } else if ((magic_a->transition >= 0 && magic_a->transition < magic_b->transition) || magic_b->transition == -1) {
-        return -1;
-    } else if ((magic_b->transition >= 0 && magic_a->transition > magic_b->transition) || magic_a->transition == -1) {
-        return 1;
-    }
-    return 0;
-}
-
-void sort_by_age(std::vector<const xml::Node*>& operations) {
-    // Ages don't form a strict order (pending entries compare equal to many), so the sort has to be one that gives the
-    // same result as the field's: a merge sort that halves lists, the first half being the shorter one.
-    const auto merge = [](auto&& self, std::vector<const xml::Node*>& list) -> void {
-        if (list.size() < 2) return;
-        const auto half = static_cast<std::ptrdiff_t>(list.size() / 2);
-        std::vector<const xml::Node*> left(list.begin(), list.begin() + half), right(list.begin() + half, list.end());
-        self(self, left);
-        self(self, right);
-        std::size_t i = 0, j = 0, k = 0;
-        while (i < left.size() && j < right.size()) {
-            list[k++] = compare_age(*left[i], *right[j]) <= 0 ? left[i++] : right[j++];
-        }
-        while (i < left.size()) list[k++] = left[i++];
-        while (j < right.size()) list[k++] = right[j++];
-    };
-    merge(merge, operations);
-}
 
 void HistoryReader::set_active(Resource& resource) {
     resource.role = resource.top().promotable ? Role::kUnpromoted : Role::kStarted;
@@ -263,6 +197,16 @@ bool HistoryReader::has_expired(const Entry& e) {
     return expired;
 }
 
+bool HistoryReader::succeeded_since(const Entry& e) const {
+    const xml::Node* history =
+        history_of(e.resource.history_id.empty() ? e.resource.id : e.resource.history_id, e.node.name);
+    if (history == nullptr) return false;
+    return std::ranges::any_of(history->children(), [&](const xml::NodePtr& other) {
+        return other->is("lrm_rsc_op") && other->get("operation") == e.task && history_interval(*other) == e.interval &&
+               integer_of(*other, "rc-code", -1) == e.expected && compare_age(*other, e.xml) > 0;
+    });
+}
+
 bool HistoryReader::drop_expired(const Entry& e, int exit) {
     if (e.masked && exit != e.expected) {
         if (e.resource.role <= Role::kStopped) e.resource.role = Role::kUnknown;  // to be probed again
@@ -271,8 +215,11 @@ bool HistoryReader::drop_expired(const Entry& e, int exit) {
     if (e.exit == e.expected) return false;
     if (e.interval.count() == 0) return true;
     if (e.node.online && !e.node.unclean) {
-        // The monitor is run anew, as its last result says nothing any more.
-        c_.expired_recurring.insert(&e.xml);
+        // The monitor is run anew, as its last result says nothing any more; unless this is not the last one, and
+        // nothing clears it now: then each plan would run it anew.
+        const bool cleared = !c_.requests.empty() && c_.requests.back().kind == HistoryRequest::Kind::kClearFailCount &&
+                             c_.requests.back().resource == &e.resource && c_.requests.back().node == &e.node;
+        if (cleared || !succeeded_since(e)) c_.expired_recurring.insert(&e.xml);
         return true;
     }
     return false;

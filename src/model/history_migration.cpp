@@ -44,14 +44,14 @@ bool HistoryReader::unknown_on(std::string_view resource, std::string_view node)
     return true;
 }
 
-bool HistoryReader::newer_action(std::string_view resource, std::string_view node, const xml::Node& than) const {
+bool HistoryReader::newer_action(std::string_view resource, std::string_view node, const xml::Node& than) {
     const xml::Node* history = history_of(resource, node);
     if (history == nullptr) return false;
     for (const auto& op : history->children()) {
         if (!op->is("lrm_rsc_op") || op.get() == &than) continue;
         const std::string_view task = op->get("operation");
         if ((task == "start" || task == "stop" || task == "migrate_to" || task == "migrate_from") &&
-            compare_age(*op, than) > 0) {
+            order_.compare(*op, than) > 0) {
             return true;
         }
     }
@@ -59,7 +59,7 @@ bool HistoryReader::newer_action(std::string_view resource, std::string_view nod
 }
 
 bool HistoryReader::newer_state(std::string_view resource, std::string_view node, const xml::Node* migrate_to,
-                                const xml::Node* migrate_from) const {
+                                const xml::Node* migrate_from) {
     const xml::Node* compared = migrate_from != nullptr ? migrate_from : migrate_to;
     if (compared == nullptr) return false;
     if (compared != migrate_to && migrate_to != nullptr && same_ignoring_case(node, compared->get("migrate_source"))) {
@@ -67,7 +67,7 @@ bool HistoryReader::newer_state(std::string_view resource, std::string_view node
     }
     if (newer_action(resource, node, *compared)) return true;
     const xml::Node* monitor = find_entry(resource, "monitor", node, {}, static_cast<int>(ExitCode::kNotRunning));
-    return monitor != nullptr && compare_age(*monitor, *compared) > 0;
+    return monitor != nullptr && order_.compare(*monitor, *compared) > 0;
 }
 
 bool HistoryReader::migration_names(const Entry& e, const Node* source, const Node* target,

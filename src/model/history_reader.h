@@ -2,6 +2,7 @@
 // model/history_reader.h — from lrm_rsc_op entries to roles; internal to this folder.
 #include "model/cluster.h"
 #include "model/failcount.h"
+#include "model/history_order.h"
 #include "model/reader.h"
 
 namespace systole::model {
@@ -13,14 +14,9 @@ struct ActiveRange {
 };
 ActiveRange active_range(const std::vector<const xml::Node*>& operations);
 
-/// <0, 0, >0: is `a` an older or a newer entry than `b`?
-int compare_age(const xml::Node& a, const xml::Node& b);
-/// Oldest first; entries of the same age keep their order.
-void sort_by_age(std::vector<const xml::Node*>& operations);
-
 class HistoryReader {
 public:
-    HistoryReader(Cluster& cluster, Reader& reader) : c_(cluster), reader_(reader) {}
+    HistoryReader(Cluster& cluster, Reader& reader) : c_(cluster), reader_(reader), order_(cluster) {}
     void read_node(const xml::Node& state, Node& node);
     /// Bundles' containers that a failure inside condemned, once it is known where they run.
     void stop_failed_containers();
@@ -57,6 +53,8 @@ private:
     bool keeps_failures(const Entry& entry) const;
     bool parameters_changed(const Entry& entry);
     void interpret(Entry& entry, OnFail& on_fail, bool expired);
+    /// Did the same recurring operation succeed later?
+    bool succeeded_since(const Entry& entry) const;
     /// True if nothing more is to be learnt from an expired entry.
     bool drop_expired(const Entry& entry, int exit);
     void note_success(const Entry& entry, int exit, const xml::Node* last_failure, OnFail& on_fail);
@@ -79,12 +77,13 @@ private:
     const xml::Node* find_entry(std::string_view resource, std::string_view task, std::string_view node,
                                 std::string_view peer, int target_rc) const;
     bool unknown_on(std::string_view resource, std::string_view node) const;
-    bool newer_action(std::string_view resource, std::string_view node, const xml::Node& than) const;
+    bool newer_action(std::string_view resource, std::string_view node, const xml::Node& than);
     bool newer_state(std::string_view resource, std::string_view node, const xml::Node* migrate_to,
-                     const xml::Node* migrate_from) const;
+                     const xml::Node* migrate_from);
 
     Cluster& c_;
     Reader& reader_;
+    HistoryOrder order_;
     std::vector<Resource*> containers_to_stop_;
 };
 

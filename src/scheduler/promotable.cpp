@@ -62,7 +62,6 @@ std::optional<int> promotion_score(Scheduler& s, const Resource& rsc, const Node
         }
         return sum;
     }
-    if (!score_applies(rsc, node)) return std::nullopt;
     const std::string_view target = rsc.meta_value("container-attribute-target").value_or("");
     const auto host = s.of(rsc).unassigned ? model::Host::kCurrent : model::Host::kAssigned;
     const std::string& name = rsc.history_id.empty() ? rsc.id : rsc.history_id;
@@ -71,7 +70,8 @@ std::optional<int> promotion_score(Scheduler& s, const Resource& rsc, const Node
         const std::string_view base = model::without_instance(rsc.id);
         if (base != rsc.id) value = model::attribute_of(node, fmt::format("master-{}", base), target, host);
     }
-    if (!value) return std::nullopt;
+    // The costly question comes last: most nodes of a large cluster have no score.
+    if (!value || !score_applies(rsc, node)) return std::nullopt;
     return s.c.options.score(*value).value_or(Score{}).value();
 }
 

@@ -16,7 +16,8 @@ constexpr std::string_view kDummies = R"(
 
 struct World {
     std::string_view options, resources = kDummies, constraints;
-    std::string_view history1;  ///< lrm_resource elements of n1
+    std::string_view history1{};  ///< lrm_resource elements of n1
+    std::string_view history2{};
 };
 
 Plan planned(const World& world) {
@@ -29,7 +30,7 @@ Plan planned(const World& world) {
         "<nodes><node id='1' uname='n1'/><node id='2' uname='n2'/></nodes><resources>{}</resources>"
         "<constraints>{}</constraints></configuration><status>{}{}</status></cib>",
         world.options, world.resources, world.constraints, fmt::format(fmt::runtime(node), 1, world.history1),
-        fmt::format(fmt::runtime(node), 2, ""));
+        fmt::format(fmt::runtime(node), 2, world.history2));
     auto cib = xml::parse(text);
     EXPECT_TRUE(cib) << text;
     auto plan = schedule({.cib = *cib, .now = rules::DateTime{WallTime{1'700'000'000}, 0}});
@@ -95,6 +96,77 @@ TEST(Schedule, StandbyStopsNothingElsewhere) {
     const Plan plan =
         planned({.options = "<nvpair id='o-s' name='stop-all-resources' value='true'/>", .history1 = kRunning});
     EXPECT_THAT(summary_of(plan), ElementsAre("Stop a ( n1 ) due to node availability"));
+}
+
+/// A record of a, with "ACTION:TRANSITION:0:ENGINE" as its key.
+std::string record(std::string_view task, std::string_view node, int call, std::string_view key, long time,
+                   std::string_view more = "") {
+    return fmt::format(
+        "<lrm_rsc_op id='a_{0}_{2}' operation='{0}' operation_key='a_{0}_0' on_node='{1}' call-id='{2}' rc-code='0' "
+        "op-status='0' interval='0' transition-magic='0:0;{3}' transition-key='{3}' last-rc-change='{4}' "
+        "op-digest='f2317cad3d54cec5d7d7aa7d0bf35cf8' {5}/>",
+        task, node, call, key, time, more);
+}
+
+std::string history_of(const std::string& records) {
+    return fmt::format("<lrm_resource id='a' class='ocf' provider='pacemaker' type='Dummy'>{}</lrm_resource>", records);
+}
+
+constexpr std::string_view kMigratable = R"(
+    <primitive id='a' class='ocf' provider='pacemaker' type='Dummy'>
+      <meta_attributes id='a-m'><nvpair id='a-m-m' name='allow-migrate' value='true'/></meta_attributes></primitive>)";
+constexpr std::string_view kMigration = "migrate_source='n1' migrate_target='n2'";
+
+TEST(Schedule, AStartAfterAMigrationIsNewerWhateverTheClocksSay) {
+    // The clock of n2, or that n1 had, is wrong; or all happened in one second.
+    for (const long time : {1'000L, 500L}) {
+        const std::string source = history_of(record("migrate_to", "n1", 10, "9:5:0:x", 1000, kMigration) +
+                                              record("stop", "n1", 11, "9:6:0:x", 1000));
+        const std::string target = history_of(record("start", "n2", 7, "9:8:0:x", time));
+        const Plan plan = planned({.resources = kMigratable, .history1 = source, .history2 = target});
+        EXPECT_THAT(operations_of(plan), testing::IsEmpty()) << time;
+    }
+}
+
+TEST(Schedule, ANodeThatServedTwoEnginesTellsWhichCameFirst) {
+    const std::string source = history_of(record("migrate_to", "n1", 10, "9:5:0:x", 1000, kMigration) +
+                                          record("stop", "n1", 11, "9:3:0:y", 1000));
+    const std::string later = history_of(record("start", "n2", 7, "9:3:0:y", 500));
+    const Plan plan = planned({.resources = kMigratable, .history1 = source, .history2 = later});
+    EXPECT_THAT(operations_of(plan), testing::IsEmpty());
+    // No node tells that y's second transition came after x's fifth: clocks count.
+    const std::string unknown = history_of(record("start", "n2", 7, "9:2:0:y", 500));
+    EXPECT_THAT(operations_of(planned({.resources = kMigratable, .history1 = source, .history2 = unknown})),
+                testing::Not(testing::IsEmpty()));
+}
+
+constexpr std::string_view kMonitored = R"(
+    <primitive id='a' class='ocf' provider='pacemaker' type='Dummy'>
+      <meta_attributes id='a-m'><nvpair id='a-m-f' name='failure-timeout' value='30s'/></meta_attributes>
+      <operations><op id='a-o' name='monitor' interval='5s'/></operations></primitive>)";
+
+TEST(Schedule, AnExpiredFailureThatIsMendedAsksForNoMonitor) {
+    const auto monitor = [](std::string_view id, int call, int rc, long time) {
+        return fmt::format(
+            "<lrm_rsc_op id='a_{0}' operation='monitor' operation_key='a_monitor_5000' on_node='n1' call-id='{1}' "
+            "rc-code='{2}' op-status='0' interval='5000' transition-magic='0:{2};9:3:0:x' transition-key='9:3:0:x' "
+            "last-rc-change='{3}' op-digest='4811cef7f7f94e3a35a70be7916cb2fd'/>",
+            id, call, rc, time);
+    };
+    const std::string start = record("start", "n1", 5, "9:2:0:x", 1000);
+    const auto plan = [&](const std::string& records) {
+        const std::string text = history_of(records);
+        const std::string there = history_of(
+            "<lrm_rsc_op id='a_last_0' operation='monitor' operation_key='a_monitor_0' on_node='n2' call-id='3' "
+            "rc-code='7' op-status='0' interval='0' transition-magic='0:7;9:1:7:x' transition-key='9:1:7:x' "
+            "last-rc-change='1'/>");
+        return operations_of(planned({.resources = kMonitored, .history1 = text, .history2 = there}));
+    };
+    const std::string failure = monitor("last_failure_0", 6, 1, 1100);
+    EXPECT_THAT(plan(start + failure), ElementsAre("a_monitor_5000 on n1"));
+    // By a new order, or by itself.
+    EXPECT_THAT(plan(start + failure + monitor("monitor_5000", 7, 0, 1200)), testing::IsEmpty());
+    EXPECT_THAT(plan(start + failure + monitor("monitor_5000", 6, 0, 1200)), testing::IsEmpty());
 }
 
 TEST(Schedule, RefusesWhatIsNoCib) { EXPECT_FALSE(schedule({.cib = *xml::parse("<status/>"), .now = {}})); }

@@ -196,7 +196,13 @@ void TruthChecker::check_takeover(NodeId node, const std::string& resource) {
         const std::string& container = world_.container(other);
         const bool ended = !container.empty() &&
                            std::ranges::none_of(may_run_, [&](const auto& e) { return e.first.first == container; });
-        if (world_.power_cycle(other) != cycle && ((world_.powered(other) && here) || ended)) {
+        // Who removes a node from the cluster says that it is off, as with a manual confirmation, and has looked here:
+        // people remove none that is on. The removal has to have arrived where the plan is made.
+        const auto removed = removed_.find(other);
+        const controller::Node* dc = any_dc(world_);
+        const bool dismissed = removed != removed_.end() && cycle < removed->second && dc != nullptr && dc->cib() &&
+                               !recorded_active(*dc->cib(), world_.name(other), resource).value_or(false);
+        if (dismissed || (world_.power_cycle(other) != cycle && ((world_.powered(other) && here) || ended))) {
             entry = may_run_.erase(entry);
             continue;
         }
@@ -323,13 +329,17 @@ void TruthChecker::on_switching(NodeId by, const std::string& target, const std:
         world_.violate(fmt::format("I3: {} fences {} without quorum, long after it was lost", world_.name(by), target));
 }
 
+void TruthChecker::on_removed(NodeId node) { removed_.insert_or_assign(node, world_.power_cycle(node)); }
+
 void TruthChecker::check_connections() {
     std::map<std::string, unsigned> held;
     const std::vector<NodeId> nodes = world_.nodes();
     for (const NodeId node : nodes) {
         const controller::Node* core = world_.core(node);
         if (core == nullptr || world_.standing_still(node) || !world_.network().quorate(node)) continue;
-        for (const std::string& remote : core->connected_remotes()) ++held[remote];
+        std::set<std::string> connections = world_.connections(node);
+        for (const std::string& remote : core->connected_remotes()) connections.insert(remote);
+        for (const std::string& remote : connections) ++held[remote];
     }
     for (const auto& [remote, count] : held) {
         if (count < 2) {

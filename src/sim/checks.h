@@ -31,6 +31,7 @@ public:
     void on_power(NodeId node, Power power) override;
     void on_plan(NodeId by, const scheduler::Plan& plan) override;
     void on_switching(NodeId by, const std::string& target, const std::string& action) override;
+    void on_removed(NodeId node) override;
     /// After every event: the cores' own invariants, one node at a time.
     void on_step();
     /// From now on nothing is to be done: a plan with an action in it is a violation (I9).
@@ -70,8 +71,9 @@ private:
     const People& people_;
     std::set<std::string> exclusive_;
     std::map<Place, Told> told_;
-    std::map<Place, std::uint64_t> may_run_;  ///< and in which power cycle: nothing has proven yet that it ended
-    std::map<Place, Instant> died_;           ///< the truth, for the grace
+    std::map<Place, std::uint64_t> may_run_;   ///< and in which power cycle: nothing has proven yet that it ended
+    std::map<Place, Instant> died_;            ///< the truth, for the grace
+    std::map<NodeId, std::uint64_t> removed_;  ///< an administrator has seen that it is off, after that power cycle
     std::set<Place> starting_;
     std::set<NodeId> on_;                        ///< machines with power
     std::set<NodeId> broken_;                    ///< a stop failed there, which nothing but its end mends

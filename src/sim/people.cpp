@@ -30,11 +30,22 @@ NodeId People::somebody() {
     return nodes[static_cast<std::size_t>(random_.between(0, static_cast<std::int64_t>(nodes.size()) - 1))];
 }
 
+// A node whose manager is stopped votes in Corosync, and keeps no copy of what is decided: with two of three stopped,
+// the third has quorum and the only copy, and the other two may go on without it once it is lost. People wait until
+// most have a copy.
+bool People::kept_by_many(NodeId at) const {
+    constexpr Duration kJoined{5000};
+    const std::set<NodeId> ring = world_.network().ring_members(at);
+    const auto copies = std::ranges::count_if(
+        ring, [&](NodeId node) { return world_.core_alive(node) && world_.now() - world_.core_since(node) > kJoined; });
+    return 2 * static_cast<std::size_t>(copies) > world_.nodes().size();
+}
+
 std::function<bool()> People::had_quorum(NodeId at) const {
     const std::set<NodeId> ring = world_.network().ring_members(at);
     return [this, at, ring] {
         return world_.network().quorate(at) && world_.quorum_told(at).quorate &&
-               world_.network().ring_members(at) == ring;
+               world_.network().ring_members(at) == ring && kept_by_many(at);
     };
 }
 
@@ -198,6 +209,7 @@ void People::forget_node(NodeId node) {
     if (world_.powered(node)) return;
     const std::string name = world_.name(node);
     world_.note("", fmt::format("administrator: {} is removed from the cluster", name));
+    if (world_.witness != nullptr) world_.witness->on_removed(node);
     for (const std::string_view section : {"nodes", "status"}) {
         const std::string_view element = section == "nodes" ? "node" : "node_state";
         send(cib::make_request(cib::Op::kDelete, fmt::format("//{}[@uname='{}']", element, name), {},

@@ -52,6 +52,7 @@ private:
     void send(const xml::NodePtr& request, World::Answer answer);
     /// Only where there is quorum a command may be sure: what the smaller part was told may be undone by the other.
     [[nodiscard]] std::function<bool()> had_quorum(NodeId at) const;
+    [[nodiscard]] bool kept_by_many(NodeId at) const;
     void promise_to_take_back(const std::string& what, std::function<void()> how);
     void set_option(std::string_view name, std::string_view value, World::Answer answer);
 

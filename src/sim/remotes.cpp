@@ -93,9 +93,17 @@ void World::disconnect_remote(NodeId host, const std::string& node) {
     Machine& machine = machines_.at(host);
     const auto link = machine.links.find(node);
     if (link == machine.links.end()) return;
+    if (options_.sabotage == Sabotage::kConnectionsStay && link->second.peer.value != 0) return;
     const Link gone = link->second;
     machine.links.erase(link);
     if (gone.peer.value != 0) tell_closed(gone.target, gone.peer, kHop, "closed by the cluster");
+}
+
+std::set<std::string> World::connections(NodeId host) const {
+    std::set<std::string> open;
+    for (const auto& [node, link] : machines_.at(host).links)
+        if (link.peer.value != 0) open.insert(node);
+    return open;
 }
 
 /// The daemon hears that a cluster's connection is over.

@@ -8,6 +8,7 @@ std::span<const SabotageName> sabotage_names() {
     using enum Sabotage;
     static constexpr std::array kNames{
         SabotageName{"clients-stay", kClientsStay, "nobody is told that a client is gone"},
+        SabotageName{"connections-stay", kConnectionsStay, "a connection to a remote node is given up and stays open"},
         SabotageName{"early-confirmation", kFenceConfirmedEarly, "a fencing is confirmed seconds before it strikes"},
         SabotageName{"fence-loop", kFenceLoop, "a fence device does its work and says that it failed"},
         SabotageName{"fencing-claims-success", kFencingClaimsSuccess, "a fence device says \"off\" and does nothing"},

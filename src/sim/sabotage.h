@@ -12,6 +12,7 @@ enum class Sabotage : std::uint8_t {
     kNone,
     kFencingClaimsSuccess,
     kClientsStay,
+    kConnectionsStay,
     kFenceConfirmedEarly,
     kFenceLoop,
     kFencingWithoutCause,

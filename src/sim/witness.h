@@ -31,6 +31,8 @@ public:
     virtual void on_plan(NodeId /*by*/, const scheduler::Plan&) {}
     /// A fence agent begins to switch.
     virtual void on_switching(NodeId /*by*/, const std::string& /*target*/, const std::string& /*action*/) {}
+    /// An administrator removes a node that is off.
+    virtual void on_removed(NodeId) {}
 };
 
 }  // namespace systole::sim

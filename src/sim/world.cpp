@@ -217,8 +217,9 @@ void World::start_executor(NodeId node) {
     ++machine.executor_life;
     note(machine.ref.name, machine.remote ? "pacemaker-remoted starts" : "systole-execd starts");
     if (!machine.core) return;
-    executor_event(node, kHop, [this, node](Machine& m) {
-        if (!m.core) return;
+    // The core connects once it sees that the executor is back; one that stands still sees nothing before it goes on.
+    core_event(node, kHop, [this, node, life = machine.executor_life](Machine& m) {
+        if (!m.executor || m.executor_life != life) return;
         feed_executor(node, wire::ClientConnected{{.id = kCoreAsClient,
                                                    .service = wire::Service::kExecutor,
                                                    .pid = static_cast<std::int32_t>(m.pid),

@@ -126,6 +126,8 @@ public:
     [[nodiscard]] const std::string& container(NodeId node) const { return machines_.at(node).container; }
     /// Can a connection be made, in truth?
     [[nodiscard]] bool reaches(NodeId host, NodeId remote) const;
+    /// Remote nodes to which a connection of that node is open, in truth.
+    [[nodiscard]] std::set<std::string> connections(NodeId host) const;
     [[nodiscard]] bool powered(NodeId node) const { return machines_.at(node).powered; }
     [[nodiscard]] bool standing_still(NodeId node) const;  ///< the machine, or its core
     [[nodiscard]] std::uint64_t power_cycle(NodeId node) const { return machines_.at(node).power_cycle; }
