@@ -4,9 +4,9 @@
 // On one node call ids tell. Entries of different nodes carry those nodes' own clocks, to the second; clocks jump, and
 // much happens in a second. What the entries tell beside that is certain: an engine numbers its transitions one after
 // the other, and a node's executor its calls. So an action of transition 5 came before one of transition 8 of the same
-// engine; and an action of engine A's transition 5 came before one of engine B's transition 2 if some node ran an action
-// of A's transition 5 (or later) before one of B's transition 2 (or earlier). Clocks decide what this leaves open.
-// Source: Pacemaker Explained, "Status — Here be dragons" (call-id, transition-key, last-rc-change).
+// engine; and an action of engine A's transition 5 came before one of engine B's transition 2 if some node ran an
+// action of A's transition 5 (or later) before one of B's transition 2 (or earlier). Clocks decide what this leaves
+// open. Source: Pacemaker Explained, "Status — Here be dragons" (call-id, transition-key, last-rc-change).
 #include <cstdint>
 #include <optional>
 #include <string_view>

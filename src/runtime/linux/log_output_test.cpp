@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -35,7 +36,7 @@ TEST(LogOutput, ALineThatTheDiskTookInPartDoesNotSwallowTheNext) {
     std::signal(SIGXFSZ, SIG_IGN);
     const auto path = std::filesystem::temp_directory_path() / ("systole-log-" + std::to_string(::getpid()));
     {
-        LogOutput log({.program = "test", .node = "n1", .syslog = false, .files = {path.string()}});
+        LogOutput log({.program = "test", .node = "n1", .files = {path.string()}, .syslog = false});
         log.write({.severity = wire::Severity::kNotice, .text = "first"});
         const auto whole = std::filesystem::file_size(path);
         {
