@@ -113,6 +113,7 @@ xml::NodePtr with_schema(const xml::NodePtr& cib, std::string_view schema) {
 
 struct SchemaSet::Loaded {
     std::map<std::string, RngSchema, std::less<>> schemas;
+    std::map<std::string, RngSchema, std::less<>> telling;  ///< the same as they are written; for what is invalid
     std::map<std::string, XsltSheet, std::less<>> sheets;
 };
 
@@ -184,12 +185,22 @@ Result<void> SchemaSet::validate_document_of(std::string_view schema, const xml:
         const std::string file = fmt::format("{}.rng", schema);
         const auto text = files_.read(file);
         if (!text) return tl::unexpected(text.error());
-        auto read = read_schema(*text, file);
+        auto read = read_schema(*text, file, Reading::kQuick);
         if (!read) return tl::unexpected(read.error());
         found = loaded_->schemas.emplace(std::string(schema), std::move(*read)).first;
     }
-    const XmlDoc document = to_document(cib, Leave::kStatus);
-    return validate_document(*document, *found->second);
+    // A document keeps what was found out about its ids: each validation has one of its own.
+    if (validate_document(*to_document(cib, Leave::kStatus), *found->second)) return {};
+    auto telling = loaded_->telling.find(schema);
+    if (telling == loaded_->telling.end()) {
+        const std::string file = fmt::format("{}.rng", schema);
+        const auto text = files_.read(file);
+        if (!text) return tl::unexpected(text.error());
+        auto read = read_schema(*text, file);
+        if (!read) return tl::unexpected(read.error());
+        telling = loaded_->telling.emplace(std::string(schema), std::move(*read)).first;
+    }
+    return validate_document(*to_document(cib, Leave::kStatus), *telling->second);
 }
 
 // Applies the sheets that lead from one version to the next. Status is put aside for that time.

@@ -15,7 +15,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const rules::DateTime now{WallTime{1'700'000'000}, 3600};
     switch (data[0] % 6) {
         case 0:
-            if (const auto at = rules::parse_date_time(text, now)) {
+            // At an offset the calendar's first and last day reach into years that UTC can't write.
+            if (const auto at = rules::parse_date_time(text, now);
+                at && at->at_offset(0).calendar().year >= 1 && at->at_offset(0).calendar().year <= 9999) {
                 const auto again = rules::parse_date_time(rules::to_string(*at), now);
                 SYSTOLE_ASSERT(again && *again == *at, "a written date can be read");
             }
