@@ -719,19 +719,18 @@ void Manager::became_writer(const Now& now, Effects& out) {
 void Manager::erase_unknown(const std::vector<NodeId>& nodes, Effects& out) {
     std::vector<std::string> ids;
     for (const NodeId node : nodes) ids.push_back(std::to_string(node.value));
-    const std::uint64_t token = next_token_++;
-    writes_[token] = UnderWay{{}, 1, 0};
-    out.emplace_back(CibCall{token,
-                             cib::make_request(cib::Op::kDelete, unknown_values_path(table_, ids), {},
-                                               cib::option::kXPath | cib::option::kMultiple),
-                             "hacluster"});
+    erase(unknown_values_path(table_, ids), cib::option::kMultiple, out);
 }
 
 void Manager::erase_all_of(std::string_view node, Effects& out) {
-    const std::string path = fmt::format("//node_state[@uname='{}']/transient_attributes", node);
+    erase(fmt::format("//node_state[@uname='{}']/transient_attributes", node), 0, out);
+}
+
+void Manager::erase(const std::string& path, std::uint32_t options, Effects& out) {
     const std::uint64_t token = next_token_++;
     writes_[token] = UnderWay{{}, 1, 0};
-    out.emplace_back(CibCall{token, cib::make_request(cib::Op::kDelete, path, {}, cib::option::kXPath), "hacluster"});
+    out.emplace_back(
+        CibCall{token, cib::make_request(cib::Op::kDelete, path, {}, cib::option::kXPath | options), "hacluster"});
 }
 
 void Manager::note_writer(const Now& now, const wire::NodeRef& from, const xml::Node& message, Effects& out) {

@@ -118,6 +118,7 @@ private:
     void take_back_departed(const xml::Node& message, Effects& out);
     void erase_unknown(const std::vector<NodeId>& nodes, Effects& out);
     void erase_all_of(std::string_view node, Effects& out);
+    void erase(const std::string& path, std::uint32_t options, Effects& out);
     void write_due(Effects& out);
     [[nodiscard]] bool is_writer() const { return election_.state() == membership::Election::State::kWon; }
     [[nodiscard]] std::set<NodeId> members() const;

@@ -115,6 +115,20 @@ struct SchemaSet::Loaded {
     std::map<std::string, RngSchema, std::less<>> schemas;
     std::map<std::string, RngSchema, std::less<>> telling;  ///< the same as they are written; for what is invalid
     std::map<std::string, XsltSheet, std::less<>> sheets;
+
+    Result<const RngSchema*> schema(const SchemaFiles& files, std::string_view name, Reading reading) {
+        auto& read = reading == Reading::kQuick ? schemas : telling;
+        auto found = read.find(name);
+        if (found == read.end()) {
+            const std::string file = fmt::format("{}.rng", name);
+            const auto text = files.read(file);
+            if (!text) return tl::unexpected(text.error());
+            auto made = read_schema(*text, file, reading);
+            if (!made) return tl::unexpected(made.error());
+            found = read.emplace(std::string(name), std::move(*made)).first;
+        }
+        return &found->second;
+    }
 };
 
 SchemaSet::SchemaSet(SchemaFiles files, std::function<void(const SchemaNote&)> note)
@@ -175,32 +189,17 @@ Result<void> SchemaSet::validate_by(std::string_view schema, const xml::Node& ci
 }
 
 Result<void> SchemaSet::validate_document_of(std::string_view schema, const xml::Node& cib) {
-    auto found = loaded_->schemas.find(schema);
-    if (found == loaded_->schemas.end()) {
-        if (!knows(schema)) {
-            return fail(
-                Errc::kNotFound,
-                fmt::format("element '{}': validate-with names the schema '{}', which is unknown", cib.name(), schema));
-        }
-        const std::string file = fmt::format("{}.rng", schema);
-        const auto text = files_.read(file);
-        if (!text) return tl::unexpected(text.error());
-        auto read = read_schema(*text, file, Reading::kQuick);
-        if (!read) return tl::unexpected(read.error());
-        found = loaded_->schemas.emplace(std::string(schema), std::move(*read)).first;
+    if (!knows(schema)) {
+        return fail(Errc::kNotFound, fmt::format("element '{}': validate-with names the schema '{}', which is unknown",
+                                                 cib.name(), schema));
     }
     // A document keeps what was found out about its ids: each validation has one of its own.
-    if (validate_document(*to_document(cib, Leave::kStatus), *found->second)) return {};
-    auto telling = loaded_->telling.find(schema);
-    if (telling == loaded_->telling.end()) {
-        const std::string file = fmt::format("{}.rng", schema);
-        const auto text = files_.read(file);
-        if (!text) return tl::unexpected(text.error());
-        auto read = read_schema(*text, file);
-        if (!read) return tl::unexpected(read.error());
-        telling = loaded_->telling.emplace(std::string(schema), std::move(*read)).first;
-    }
-    return validate_document(*to_document(cib, Leave::kStatus), *telling->second);
+    const auto quick = loaded_->schema(files_, schema, Reading::kQuick);
+    if (!quick) return tl::unexpected(quick.error());
+    if (validate_document(*to_document(cib, Leave::kStatus), ***quick)) return {};
+    const auto telling = loaded_->schema(files_, schema, Reading::kAsWritten);
+    if (!telling) return tl::unexpected(telling.error());
+    return validate_document(*to_document(cib, Leave::kStatus), ***telling);
 }
 
 // Applies the sheets that lead from one version to the next. Status is put aside for that time.

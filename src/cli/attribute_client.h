@@ -16,7 +16,7 @@ struct AttributeChange {
     std::string node{};  ///< empty: the one that this command runs on
     bool remote_node = false;
     std::string set_id{};
-    std::optional<std::string> delay{};  ///< an interval; with a value it counts for a new attribute, too
+    std::optional<std::string> delay{};  ///< an interval; with a value it counts for an attribute that is new
     bool with_delay = false;             ///< the delay counts for an attribute that is there already, too
     bool delay_only = false;             ///< update the delay and leave the value alone
     bool is_private = false;

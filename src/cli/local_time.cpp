@@ -1,9 +1,9 @@
 #include "cli/local_time.h"
 
-#include "base/text.h"
-
 #include <array>
 #include <ctime>
+
+#include "base/text.h"
 
 namespace systole::cli {
 
@@ -26,6 +26,10 @@ std::string ctime_text(WallTime at) {
     if (localtime_r(&seconds, &local) == nullptr) return {};
     std::strftime(text.data(), text.size(), "%a %b %e %H:%M:%S %Y", &local);
     return text.data();
+}
+
+std::string offset_text(WallTime at) {
+    return to_string(rules::DateTime(at, local_offset_seconds(at)), {.with_offset = true});
 }
 
 std::string epoch_text(std::string_view seconds) {

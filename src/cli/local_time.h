@@ -13,7 +13,9 @@ int local_offset_seconds(WallTime at);
 rules::DateTime now();
 /// "Sun Nov 22 19:15:03 2026" (local), as asctime shows times.
 std::string ctime_text(WallTime at);
-/// The same of a count of seconds as histories hold it; empty where it is no time.
+/// "2026-11-22 19:15:03 +01:00" (local).
+std::string offset_text(WallTime at);
+/// As ctime_text(), of a count of seconds as histories hold it; empty where it is no time.
 std::string epoch_text(std::string_view seconds);
 
 }  // namespace systole::cli

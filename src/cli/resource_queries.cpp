@@ -177,9 +177,7 @@ ExitCode list_operations(Output& output, Cluster& cluster, const std::string& re
                 element.set("agent", fmt::format("{}:{}:{}", resource->standard(), resource->provider(),
                                                  resource->agent_type()));
                 if (const auto changed = parse_integer(entry->get("last-rc-change"))) {
-                    element.set("last-rc-change",
-                                to_string(rules::DateTime(WallTime{*changed}, local_offset_seconds(WallTime{*changed})),
-                                          {.with_offset = true}));
+                    element.set("last-rc-change", offset_text(WallTime{*changed}));
                     element.set("exec-time", exec.empty() ? "0" : exec);
                 }
                 operations.add(std::move(element));

@@ -95,7 +95,7 @@ bool runs(const Resource& resource, const Node* node) {
 
 // Of a resource's history on a node the entry that tells best what it was started with.
 const xml::Node* best_entry(const Resource& resource, const Node& node) {
-    const auto found = node.history.find(resource.history_id.empty() ? resource.id : resource.history_id);
+    const auto found = node.history.find(resource.name_in_history());
     if (found == node.history.end()) return nullptr;
     const xml::Node* best = nullptr;
     // What comes first counts more: an operation that begins something, success, a restart digest, being newer.

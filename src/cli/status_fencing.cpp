@@ -18,10 +18,7 @@ std::string verb(const FencingAction& action) {
     return action.action;
 }
 
-std::string when(const FencingAction& action) {
-    return to_string(rules::DateTime(WallTime{action.completed_s}, local_offset_seconds(WallTime{action.completed_s})),
-                     {.with_offset = true});
-}
+std::string when(const FencingAction& action) { return offset_text(WallTime{action.completed_s}); }
 
 }  // namespace
 

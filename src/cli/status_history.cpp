@@ -243,8 +243,7 @@ xml::NodePtr failure_xml(const Failure& failure) {
     element.set("call", failure.call);
     element.set("status", describe(failure.status));
     if (const auto changed = parse_integer(failure.changed); changed && *changed > 0) {
-        const WallTime at{*changed};
-        element.set("last-rc-change", to_string(rules::DateTime(at, local_offset_seconds(at)), {.with_offset = true}));
+        element.set("last-rc-change", offset_text(WallTime{*changed}));
     }
     if (!failure.changed.empty() || !failure.exec.empty()) {
         element.set("queued", failure.queued.empty() ? "0" : failure.queued);

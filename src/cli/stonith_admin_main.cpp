@@ -303,7 +303,7 @@ ExitCode last(FencingClient& client, const Wanted& wanted, Output& output) {
     output.line(fmt::format("Node {} last fenced at: {}", wanted.subject, ctime_text(when)));
     xml::Builder element("last-fenced");
     element.set("target", wanted.subject);
-    element.set("when", to_string(rules::DateTime(when, local_offset_seconds(when)), {.with_offset = true}));
+    element.set("when", offset_text(when));
     output.add(std::move(element));
     return ExitCode::kOk;
 }

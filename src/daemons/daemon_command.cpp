@@ -1,5 +1,7 @@
 #include "daemons/daemon_command.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <csignal>
 
@@ -23,8 +25,16 @@ runtime::LogOptions daemon_log(const std::string& program, const cli::Arguments&
     return options;
 }
 
-LogSignals::LogSignals(runtime::Loop& loop, runtime::LogOutput& output)
-    : reopen_(loop.on_signal(SIGHUP, [&output] { output.reopen(); })),
+bool has_no_arguments(const cli::Arguments& arguments, cli::Output& output) {
+    if (!arguments.positional.empty())
+        output.fail(fmt::format("unexpected argument '{}'", arguments.positional.front()));
+    return arguments.positional.empty();
+}
+
+DaemonSignals::DaemonSignals(runtime::Loop& loop, runtime::LogOutput& output, const std::function<void()>& stop)
+    : terminate_(loop.on_signal(SIGTERM, stop)),
+      interrupt_(loop.on_signal(SIGINT, stop)),
+      reopen_(loop.on_signal(SIGHUP, [&output] { output.reopen(); })),
       louder_(loop.on_signal(SIGUSR1, [&output] { output.change_detail(1); })),
       quieter_(loop.on_signal(SIGUSR2, [&output] { output.change_detail(-1); })) {}
 

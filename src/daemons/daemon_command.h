@@ -1,8 +1,8 @@
 #pragma once
-// daemons/daemon_command.h — what the command lines of all daemons have in common, and the signals that steer their
-// logs.
+// daemons/daemon_command.h — what the command lines of all daemons have in common, and the signals that they take.
+#include <functional>
+#include <string>
 #include <string_view>
-#include <vector>
 
 #include "cli/command.h"
 #include "runtime/linux/log_output.h"
@@ -16,13 +16,17 @@ cli::CommandSpec daemon_spec(std::string_view name);
 /// By the environment and the command line.
 runtime::LogOptions daemon_log(const std::string& program, const cli::Arguments& arguments);
 
-/// SIGHUP: the log's files are opened again; SIGUSR1, SIGUSR2: more, less detail. As long as this lives.
-class LogSignals {
+/// For daemons that take no arguments: false, and said so, if there are some.
+bool has_no_arguments(const cli::Arguments& arguments, cli::Output& output);
+
+/// SIGTERM, SIGINT: stop; SIGHUP: the log's files are opened again; SIGUSR1, SIGUSR2: more, less detail. As long as
+/// this lives.
+class DaemonSignals {
 public:
-    LogSignals(runtime::Loop& loop, runtime::LogOutput& output);
+    DaemonSignals(runtime::Loop& loop, runtime::LogOutput& output, const std::function<void()>& stop);
 
 private:
-    runtime::Source reopen_, louder_, quieter_;
+    runtime::Source terminate_, interrupt_, reopen_, louder_, quieter_;
 };
 
 }  // namespace systole::daemons

@@ -55,9 +55,7 @@ int serve(const cli::Arguments& arguments) {
     runtime::Loop loop;
     daemons::FencerHost host(loop, std::move(options), log);
     const auto stop = [&loop] { loop.stop(exit_status(ExitCode::kOk)); };
-    const runtime::Source terminate = loop.on_signal(SIGTERM, stop);
-    const runtime::Source interrupt = loop.on_signal(SIGINT, stop);
-    const daemons::LogSignals log_signals(loop, output);
+    const daemons::DaemonSignals signals(loop, output, stop);
     if (const auto opened = host.open(); !opened) {
         log({.severity = wire::Severity::kError,
              .text = fmt::format("The fencer cannot serve clients: {}", opened.error().what)});
@@ -73,10 +71,7 @@ ExitCode run(const cli::Arguments& arguments, cli::Output& output) {
         output.text(cli::daemon_metadata(kProgram).value_or(""));
         return ExitCode::kOk;
     }
-    if (!arguments.positional.empty()) {
-        output.fail(fmt::format("unexpected argument '{}'", arguments.positional.front()));
-        return ExitCode::kUsage;
-    }
+    if (!daemons::has_no_arguments(arguments, output)) return ExitCode::kUsage;
     if (!arguments.has("stand-alone") && !arguments.has("stand-alone-w-cpg")) {
         output.fail("the fencer of a cluster node is a part of systole-core; alone it runs with --stand-alone");
         return ExitCode::kUsage;

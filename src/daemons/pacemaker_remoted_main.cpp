@@ -85,9 +85,7 @@ int serve(const cli::Arguments& arguments, std::optional<std::uint16_t> given_po
     runtime::Loop loop;
     daemons::RemotedHost host(loop, std::move(options), log, [&loop](ExitCode code) { loop.stop(exit_status(code)); });
     const auto stop = [&host] { host.shut_down(); };
-    const runtime::Source terminate = loop.on_signal(SIGTERM, stop);
-    const runtime::Source interrupt = loop.on_signal(SIGINT, stop);
-    const daemons::LogSignals log_signals(loop, output);
+    const daemons::DaemonSignals signals(loop, output, stop);
     const auto opened = host.open();
     if (!opened) {
         log({.severity = wire::Severity::kError,
@@ -105,10 +103,7 @@ int serve(const cli::Arguments& arguments, std::optional<std::uint16_t> given_po
 }
 
 ExitCode run(const cli::Arguments& arguments, cli::Output& output) {
-    if (!arguments.positional.empty()) {
-        output.fail(fmt::format("unexpected argument '{}'", arguments.positional.front()));
-        return ExitCode::kUsage;
-    }
+    if (!daemons::has_no_arguments(arguments, output)) return ExitCode::kUsage;
     std::optional<std::uint16_t> port;
     if (const auto text = arguments.value("port")) {
         port = parse_port(*text);

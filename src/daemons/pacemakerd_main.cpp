@@ -19,6 +19,7 @@
 #include "base/exit_code.h"
 #include "base/text.h"
 #include "daemons/corosync_watch.h"
+#include "daemons/daemon_command.h"
 #include "daemons/supervisor.h"
 #include "runtime/linux/accounts.h"
 #include "runtime/linux/disk.h"
@@ -281,12 +282,8 @@ int serve(int verbosity) {
          .text = fmt::format("Starting Systole 0.1.0 ({} cluster engine)", local ? "local" : "Corosync")});
     Pacemakerd daemon(loop, log, log_options.files, local);
     const auto stop = [&daemon] { daemon.feed(daemons::StopRequested{}); };
-    const runtime::Source terminate = loop.on_signal(SIGTERM, stop);
-    const runtime::Source interrupt = loop.on_signal(SIGINT, stop);
+    const daemons::DaemonSignals signals(loop, output, stop);
     const runtime::Source quit = loop.on_signal(SIGQUIT, [&daemon] { daemon.feed(daemons::PanicRequested{}); });
-    const runtime::Source hang_up = loop.on_signal(SIGHUP, [&output] { output.reopen(); });
-    const runtime::Source louder = loop.on_signal(SIGUSR1, [&output] { output.change_detail(1); });
-    const runtime::Source quieter = loop.on_signal(SIGUSR2, [&output] { output.change_detail(-1); });
     if (const auto started = daemon.start(); !started) {
         log({.severity = wire::Severity::kError, .text = fmt::format("Cannot start: {}", started.error().what)});
         std::fprintf(stderr, "pacemakerd: %s\n", started.error().what.c_str());

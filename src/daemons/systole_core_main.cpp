@@ -113,9 +113,7 @@ int serve(const cli::Arguments& arguments) {
     runtime::Loop loop;
     daemons::CoreHost host(loop, std::move(options), make_engine(loop, local, log), log,
                            [&loop](ExitCode code) { loop.stop(exit_status(code)); });
-    const runtime::Source terminate = loop.on_signal(SIGTERM, [&host] { host.shut_down(); });
-    const runtime::Source interrupt = loop.on_signal(SIGINT, [&host] { host.shut_down(); });
-    const daemons::LogSignals log_signals(loop, output);
+    const daemons::DaemonSignals signals(loop, output, [&host] { host.shut_down(); });
     if (const auto started = host.start(); !started) {
         log({.severity = wire::Severity::kError, .text = fmt::format("Cannot start: {}", started.error().what)});
         return exit_status(started.error().code == Errc::kIo ? ExitCode::kIo : ExitCode::kDisconnected);
@@ -124,10 +122,7 @@ int serve(const cli::Arguments& arguments) {
 }
 
 ExitCode run(const cli::Arguments& arguments, cli::Output& output) {
-    if (!arguments.positional.empty()) {
-        output.fail(fmt::format("unexpected argument '{}'", arguments.positional.front()));
-        return ExitCode::kUsage;
-    }
+    if (!daemons::has_no_arguments(arguments, output)) return ExitCode::kUsage;
     return static_cast<ExitCode>(serve(arguments));
 }
 

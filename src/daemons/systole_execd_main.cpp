@@ -49,9 +49,7 @@ int serve(const cli::Arguments& arguments) {
     runtime::Loop loop;
     daemons::ExecutorHost host(loop, std::move(options), log, [&loop](ExitCode code) { loop.stop(exit_status(code)); });
     const auto stop = [&host] { host.feed(executor::ShutdownRequested{}); };
-    const runtime::Source terminate = loop.on_signal(SIGTERM, stop);
-    const runtime::Source interrupt = loop.on_signal(SIGINT, stop);
-    const daemons::LogSignals log_signals(loop, output);
+    const daemons::DaemonSignals signals(loop, output, stop);
     if (const auto opened = host.open(); !opened) {
         log({.severity = wire::Severity::kError,
              .text = fmt::format("The executor cannot serve clients: {}", opened.error().what)});
@@ -69,10 +67,7 @@ ExitCode run(const cli::Arguments& arguments, cli::Output& output) {
         output.text(kMetadata);
         return ExitCode::kOk;
     }
-    if (!arguments.positional.empty()) {
-        output.fail(fmt::format("unexpected argument '{}'", arguments.positional.front()));
-        return ExitCode::kUsage;
-    }
+    if (!daemons::has_no_arguments(arguments, output)) return ExitCode::kUsage;
     return static_cast<ExitCode>(serve(arguments));
 }
 

@@ -291,6 +291,8 @@ struct Resource {
     /// The implicit clone of a bundle, or anything below it.
     [[nodiscard]] bool is_bundled() const;
     [[nodiscard]] std::string_view xml_id() const { return xml->id(); }
+    /// As the status section knows it.
+    [[nodiscard]] const std::string& name_in_history() const { return history_id.empty() ? id : history_id; }
     /// What people see: without instance number unless instances are unique.
     [[nodiscard]] std::string_view printable_id() const { return unique ? std::string_view(id) : xml_id(); }
     [[nodiscard]] std::string_view standard() const { return xml->get("class"); }

@@ -103,7 +103,7 @@ FailCountResult fail_count(Cluster& cluster, const Node& node, Resource& resourc
     if (!node.fail_exact) index_failures(cluster, node);
     FailCountResult result;
     if (!node.fail_exact->empty()) {
-        const std::string& name = resource.history_id.empty() ? resource.id : resource.history_id;
+        const std::string& name = resource.name_in_history();
         const auto& index = resource.unique ? *node.fail_exact : *node.fail_base;
         const auto it = index.find(resource.unique ? name : std::string(without_instance(name)));
         if (it != index.end()) {

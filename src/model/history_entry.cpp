@@ -198,8 +198,7 @@ bool HistoryReader::has_expired(const Entry& e) {
 }
 
 bool HistoryReader::succeeded_since(const Entry& e) const {
-    const xml::Node* history =
-        history_of(e.resource.history_id.empty() ? e.resource.id : e.resource.history_id, e.node.name);
+    const xml::Node* history = history_of(e.resource.name_in_history(), e.node.name);
     if (history == nullptr) return false;
     return std::ranges::any_of(history->children(), [&](const xml::NodePtr& other) {
         return other->is("lrm_rsc_op") && other->get("operation") == e.task && history_interval(*other) == e.interval &&

@@ -64,7 +64,7 @@ std::optional<int> promotion_score(Scheduler& s, const Resource& rsc, const Node
     }
     const std::string_view target = rsc.meta_value("container-attribute-target").value_or("");
     const auto host = s.of(rsc).unassigned ? model::Host::kCurrent : model::Host::kAssigned;
-    const std::string& name = rsc.history_id.empty() ? rsc.id : rsc.history_id;
+    const std::string& name = rsc.name_in_history();
     auto value = model::attribute_of(node, "master-" + name, target, host);
     if (!value && !rsc.unique) {
         const std::string_view base = model::without_instance(rsc.id);

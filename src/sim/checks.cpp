@@ -75,10 +75,6 @@ std::vector<NodeId> active_on(const World& world, const std::string& resource, A
     return found;
 }
 
-}  // namespace
-
-namespace {
-
 constexpr Duration kHandOver{20'000};          ///< a stop waits half its time for the other node to take over
 constexpr Duration kReachable{60'000};         ///< whoever could be reached for so long is fenced for no good reason
 constexpr std::size_t kConnectionsEvery = 50;  ///< steps between two looks

@@ -115,26 +115,22 @@ void World::feed_executor(NodeId node, const executor::Input& input) {
 
 // ---- Effects -------------------------------------------------------------------------------------------------------
 
-void World::arm(NodeId node, Part part, const wire::ArmTimer& timer) {
-    const bool core = part == Part::kCore;
+void World::arm(NodeId node, Part part, Timers Machine::* timers, const wire::ArmTimer& timer,
+                std::function<void(const wire::TimerFired&)> tell) {
     Machine& machine = machines_.at(node);
-    Timers& timers = core ? machine.core_timers : machine.executor_timers;
-    disarm(timers, timer.name);
-    const std::uint64_t life = core ? machine.core_life : machine.executor_life;
+    disarm(machine.*timers, timer.name);
+    const std::uint64_t life = part == Part::kCore ? machine.core_life : machine.executor_life;
     const std::uint64_t number = ++last_timer_;
-    const auto fire = [this, node, part, number, timer_name = timer.name](Machine& m) {
+    const auto fire = [timers, number, timer_name = timer.name, tell = std::move(tell)](Machine& m) {
         // Held back while the process stood still, it may have been cancelled or armed again meanwhile.
-        Timers& armed = part == Part::kCore ? m.core_timers : m.executor_timers;
+        Timers& armed = m.*timers;
         const auto found = armed.find(timer_name);
         if (found == armed.end() || found->second.number != number) return;
         armed.erase(found);
-        if (part == Part::kCore)
-            feed_core(node, wire::TimerFired{timer_name});
-        else
-            feed_executor(node, wire::TimerFired{timer_name});
+        tell(wire::TimerFired{timer_name});
     };
-    timers[timer.name] = {events_.at(timer.at, [this, node, part, life, fire] { guarded(node, part, life, fire); }),
-                          number};
+    (machine.*timers)[timer.name] = {
+        events_.at(timer.at, [this, node, part, life, fire] { guarded(node, part, life, fire); }), number};
 }
 
 void World::disarm(Timers& timers, const std::string& timer) {
@@ -214,7 +210,10 @@ void World::perform(NodeId node, const controller::Effect& effect) {
             [&](const wire::Respond& e) { perform_respond(node, e); },
             [&](const wire::SendEvent&) {},
             [&](const wire::Evict& e) { machine.waiting.erase(e.client.value); },
-            [&](const wire::ArmTimer& e) { arm(node, Part::kCore, e); },
+            [&](const wire::ArmTimer& e) {
+                arm(node, Part::kCore, &Machine::core_timers, e,
+                    [this, node](const wire::TimerFired& fired) { feed_core(node, fired); });
+            },
             [&](const wire::CancelTimer& e) { disarm(machine.core_timers, e.name); },
             [&](const wire::Log& e) { perform_log(node, e); },
             [&](const controller::OpenService& e) { machine.services_open.insert(e.service); },
@@ -299,7 +298,10 @@ void World::perform(NodeId node, const executor::Effect& effect) {
                                   [this, node, e](Machine&) { feed_core(node, controller::ExecutorEvent{e.message}); });
                    },
                    [&](const wire::Evict&) {},
-                   [&](const wire::ArmTimer& e) { arm(node, Part::kExecutor, e); },
+                   [&](const wire::ArmTimer& e) {
+                       arm(node, Part::kExecutor, &Machine::executor_timers, e,
+                           [this, node](const wire::TimerFired& fired) { feed_executor(node, fired); });
+                   },
                    [&](const wire::CancelTimer& e) { disarm(machine.executor_timers, e.name); },
                    [&](const wire::Log& e) {
                        if (e.severity != wire::Severity::kDebug) note(machine.ref.name, "execd: " + e.text);

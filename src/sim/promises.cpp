@@ -22,6 +22,11 @@ std::string_view meta(const xml::Node& resource, std::string_view name) {
     return {};
 }
 
+const xml::Node* resources_of(const xml::Node& cib) {
+    const xml::Node* configuration = cib.child("configuration");
+    return configuration == nullptr ? nullptr : configuration->child("resources");
+}
+
 /// To a remote node: carried out by the controller, without an agent.
 bool is_connection(const xml::Node& primitive) {
     return primitive.get("provider") == "pacemaker" && primitive.get("type") == "remote";
@@ -232,16 +237,13 @@ std::map<std::string, std::string> guests_of(const xml::Node& cib) {
         for (const xml::NodePtr& child : resource.children())
             if (child->is("primitive") || child->is("group")) self(self, *child);
     };
-    if (const xml::Node* configuration = cib.child("configuration"); configuration != nullptr)
-        if (const xml::Node* resources = configuration->child("resources"); resources != nullptr)
-            visit(visit, *resources);
+    if (const xml::Node* resources = resources_of(cib); resources != nullptr) visit(visit, *resources);
     return guests;
 }
 
 std::vector<std::string> remotes_of(const xml::Node& cib) {
     std::vector<std::string> remotes;
-    const xml::Node* configuration = cib.child("configuration");
-    const xml::Node* resources = configuration == nullptr ? nullptr : configuration->child("resources");
+    const xml::Node* resources = resources_of(cib);
     if (resources == nullptr) return remotes;
     for (const xml::NodePtr& resource : resources->children())
         if (resource->is("primitive") && is_connection(*resource)) remotes.emplace_back(resource->id());

@@ -220,16 +220,8 @@ void World::perform_server(NodeId node, const remote::Effect& effect) {
             feed_server(node, wire::ClientClosed{client});
         });
     } else if (const auto* timer = std::get_if<wire::ArmTimer>(&effect)) {
-        disarm(machine.server_timers, timer->name);
-        const std::uint64_t number = ++last_timer_, life = machine.executor_life;
-        const auto fire = [this, node, number, timer_name = timer->name](Machine& m) {
-            const auto found = m.server_timers.find(timer_name);
-            if (found == m.server_timers.end() || found->second.number != number) return;
-            m.server_timers.erase(found);
-            feed_server(node, wire::TimerFired{timer_name});
-        };
-        machine.server_timers[timer->name] = {
-            events_.at(timer->at, [this, node, life, fire] { guarded(node, Part::kExecutor, life, fire); }), number};
+        arm(node, Part::kExecutor, &Machine::server_timers, *timer,
+            [this, node](const wire::TimerFired& fired) { feed_server(node, fired); });
     } else if (const auto* cancel = std::get_if<wire::CancelTimer>(&effect)) {
         disarm(machine.server_timers, cancel->name);
     } else if (const auto* line = std::get_if<wire::Log>(&effect)) {

@@ -255,7 +255,9 @@ private:
     void perform(NodeId node, const controller::Effect& effect);
     void perform(NodeId node, const executor::Effect& effect);
     void on_delivery(NodeId node, const Delivery& delivery);
-    void arm(NodeId node, Part part, const wire::ArmTimer& timer);
+    /// `timers` are those of one of the part's cores, which `tell` gives the timer when it fires.
+    void arm(NodeId node, Part part, Timers Machine::* timers, const wire::ArmTimer& timer,
+             std::function<void(const wire::TimerFired&)> tell);
     void disarm(Timers& timers, const std::string& timer);
     void disarm_all(Timers& timers);
     void run_agent(NodeId node, const executor::Spawn& spawn);

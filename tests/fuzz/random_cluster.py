@@ -4,6 +4,7 @@ The same seed always gives the same text. Configurations are valid by the schema
 2.1.5 on know; names that 3.0 no longer documents are used where those versions still need them.
 """
 import random
+import xml.etree.ElementTree as ET
 
 STATEFUL = ("ocf", "pacemaker", "Stateful")
 DUMMY = ("ocf", "pacemaker", "Dummy")
@@ -11,6 +12,19 @@ DUMMY = ("ocf", "pacemaker", "Dummy")
 
 def esc(value):
     return str(value).replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+
+
+def set_transient(state, name, ident, value):
+    """Gives a node, as its node_state element in a parsed CIB says it, a transient attribute in place of any of that name."""
+    attributes = state.find("transient_attributes")
+    if attributes is None:
+        attributes = ET.SubElement(state, "transient_attributes", id=state.get("id", "x"))
+    block = attributes.find("instance_attributes")
+    if block is None:
+        block = ET.SubElement(attributes, "instance_attributes", id=f"status-{state.get('id')}")
+    for pair in block.findall(f"nvpair[@name='{name}']"):
+        block.remove(pair)
+    ET.SubElement(block, "nvpair", id=f"status-{state.get('id')}-{ident}", name=name, value=value)
 
 
 UNDERLINED = ("crm_feature_set", "admin_epoch", "num_updates", "in_ccm")

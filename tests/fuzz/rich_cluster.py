@@ -537,12 +537,6 @@ def wear(rng, tree, cluster):
                 state.set(name, rng.choice(values))
     elif what == 7:
         state = rng.choice(states)
-        attributes = state.find("transient_attributes")
-        if attributes is None:
-            attributes = ET.SubElement(state, "transient_attributes", id=state.get("id", "x"))
-        block = attributes.find("instance_attributes")
-        if block is None:
-            block = ET.SubElement(attributes, "instance_attributes", id=f"status-{state.get('id')}")
         history = rng.choice(histories)
         rsc = history.get("id").split(":")[0]
         name, value = rng.choice([
@@ -551,9 +545,7 @@ def wear(rng, tree, cluster):
             (f"fail-count-{rsc}", "2"), ("standby", "true"), ("maintenance", "true"), ("terminate", "true"), ("shutdown", str(EPOCH)),
             ("shutdown", "0"), ("#health-y", rng.choice(["red", "yellow", "green"])), ("#node-unfenced", str(EPOCH - 10)),
             ("probe_complete", "true"), ("resource-discovery-enabled", "false"), ("weight", "3")])
-        for pair in block.findall(f"nvpair[@name='{name}']"):
-            block.remove(pair)
-        ET.SubElement(block, "nvpair", id=f"status-{state.get('id')}-{name.replace('#', '.')}", name=name, value=value)
+        random_cluster.set_transient(state, name, name.replace("#", "."), value)
     elif what == 8:  # a failure of a kind
         op = rng.choice(operations)
         key = op.get("transition-key", "1:1:0:x")

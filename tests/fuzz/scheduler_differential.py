@@ -118,20 +118,12 @@ class Fuzzer:
         operations = list(status.iter("lrm_rsc_op"))
         if what in (0, 1) and states:
             state = rng.choice(states)
-            attributes = state.find("transient_attributes")
-            if attributes is None:
-                attributes = ET.SubElement(state, "transient_attributes", id=state.get("id", "x"))
-            block = attributes.find("instance_attributes")
-            if block is None:
-                block = ET.SubElement(attributes, "instance_attributes", id=f"status-{state.get('id')}")
             promotable = [p for p, yes in cluster.primitives if yes]
             names = [("rack", ("1", "2", "y"))] + [(f"master-{p}", ("1", "5", "10", "-1", "INFINITY")) for p in promotable] * 2
             if rng.random() < 0.2:
                 names = [("shutdown", (str(EPOCH),)), ("#health-cpu", ("red", "green"))]
             name, values = rng.choice(names)
-            for pair in block.findall(f"nvpair[@name='{name}']"):
-                block.remove(pair)
-            ET.SubElement(block, "nvpair", id=f"status-{state.get('id')}-{name.strip('#')}", name=name, value=rng.choice(values))
+            random_cluster.set_transient(state, name, name.strip("#"), rng.choice(values))
         elif what == 2:
             nodes = configuration.findall("nodes/node")
             node = rng.choice(nodes)
