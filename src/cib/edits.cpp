@@ -232,6 +232,8 @@ std::string_view section_path(std::string_view section) {
     return found == kSections.end() ? std::string_view{} : found->path;
 }
 
+bool is_section(std::string_view name) { return std::ranges::find(kSections, name, &Section::name) != kSections.end(); }
+
 std::optional<Path> find_section(const Node& cib, std::string_view section) {
     Path path;
     const Node* node = &cib;

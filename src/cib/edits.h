@@ -24,6 +24,8 @@ Edit replace(const xml::NodePtr& cib, const Request& request, Editing& editing);
 Edit erase(const xml::NodePtr& cib);
 Edit bump(const xml::NodePtr& cib, Editing& editing);
 
+/// Is it the name of a part of the CIB, or of all of it? Empty is none.
+bool is_section(std::string_view name);
 /// Path of the section's element in `cib`; the root for no or an unknown section; empty if it is missing.
 std::optional<xml::Path> find_section(const xml::Node& cib, std::string_view section);
 

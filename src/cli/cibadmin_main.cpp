@@ -9,6 +9,7 @@
 
 #include "base/exit_code.h"
 #include "base/text.h"
+#include "cib/edits.h"
 #include "cib/operations.h"
 #include "cib/rc.h"
 #include "cli/access_view.h"
@@ -149,19 +150,20 @@ Result<xml::NodePtr> given_input(const Arguments& arguments) {
     if (const auto text = arguments.value("xml-text")) {
         auto tree = xml::parse(*text);
         if (!tree)
-            return fail(Errc::kInvalid, fmt::format("Couldn't parse input string: {} ({})", *text, tree.error().what));
+            return fail(Errc::kInvalid,
+                        fmt::format("Couldn't parse input from input string: {} ({})", *text, tree.error().what));
         return tree;
     }
     if (const auto path = arguments.value("xml-file")) {
         auto tree = read_xml_file(*path);
-        if (!tree) return fail(Errc::kInvalid, fmt::format("Couldn't parse input file: {}", tree.error().what));
+        if (!tree) return fail(Errc::kInvalid, fmt::format("Couldn't parse input from {}", tree.error().what));
         return tree;
     }
     if (arguments.has("xml-pipe")) {
         const auto text = read_file("-");
-        if (!text) return fail(Errc::kInvalid, fmt::format("Couldn't read input from STDIN: {}", text.error().what));
+        if (!text) return fail(Errc::kInvalid, fmt::format("Couldn't parse input from stdin: {}", text.error().what));
         auto tree = xml::parse(*text);
-        if (!tree) return fail(Errc::kInvalid, fmt::format("Couldn't parse input from STDIN: {}", tree.error().what));
+        if (!tree) return fail(Errc::kInvalid, fmt::format("Couldn't parse input from stdin: {}", tree.error().what));
         return tree;
     }
     return xml::NodePtr{};
@@ -262,25 +264,31 @@ ExitCode run(const Arguments& arguments, Output& output) {
             output.fail(fmt::format("Invalid value '{}' for --show-access/-S", *arguments.value("show-access")));
             return ExitCode::kUsage;
         }
-        if (command->op != cib::Op::kQuery || !arguments.has("user")) {
-            output.fail("--show-access/-S requires both -Q/--query and -U/--user");
+        if (!arguments.has("user")) {
+            output.fail("-U/--user is required with -S/--show-access");
+            return ExitCode::kUsage;
+        }
+        if (command->op != cib::Op::kQuery) {
+            output.fail("-S/--show-access is for -Q/--query only");
             return ExitCode::kUsage;
         }
     }
     auto input = given_input(arguments);
     if (!input) {
         output.fail(input.error().what);
-        return ExitCode::kConfig;
+        return ExitCode::kData;
     }
     const bool wanted =
         command->input == Input::kWanted || (command->input == Input::kUnlessXPath && !arguments.has("xpath"));
     if (wanted && !*input) {
-        output.fail(fmt::format("Command --{} needs input: one of --xml-text, --xml-file, --xml-pipe", command->name));
+        output.fail("The supplied command requires input via --xml-file, --xml-text, or --xml-pipe");
         return ExitCode::kUsage;
     }
     if (command->name == "empty") return show_empty(arguments.value("empty").value_or(""), output);
     if (command->op == cib::Op::kNoop) return show_digest(**input, command->name == "md5-sum-versioned", output);
 
+    if (const auto scope = arguments.value("scope"); scope && !cib::is_section(*scope))
+        output.error(fmt::format("Invalid value '{}' for '--scope'. Operation will apply to the entire CIB", *scope));
     CibCall call = call_of(arguments, *command, *input);
     if (style) call.user = "root";  // the user may see nothing at all; what he may see is told on the whole
     auto access = open_cib(cib_source(), log_to(output));

@@ -8,7 +8,6 @@
 #include "cli/cib_attributes.h"
 #include "cli/command.h"
 #include "cli/daemon_client.h"
-#include "cli/live_source.h"
 #include "cli/local_time.h"
 #include "cli/resource_live.h"
 #include "cli/status_source.h"
@@ -160,6 +159,5 @@ ExitCode run(const Arguments& arguments, Output& output) {
 }  // namespace systole::cli
 
 int main(int argc, char** argv) {
-    systole::cli::use_live_cluster();
     return systole::cli::command_main(systole::cli::spec(), argc, argv, systole::cli::run);
 }

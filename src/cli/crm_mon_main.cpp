@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
-#include "cli/live_source.h"
 #include "cli/local_time.h"
 #include "cli/monitor.h"
 #include "cli/status_source.h"
@@ -100,6 +99,7 @@ CommandSpec spec() {
 }
 
 Result<MonitorOptions> read_options(const Arguments& arguments, Format format) {
+    const bool structured = format == Format::kXml || format == Format::kJson;
     MonitorOptions options;
     options.sections = default_sections(format);
     for (const Given& one : arguments.given) {
@@ -122,7 +122,7 @@ Result<MonitorOptions> read_options(const Arguments& arguments, Format format) {
         } else if (one.name == "show-node-attributes") {
             options.sections |= kAttributes;
         } else if (one.name == "hide-headers") {
-            options.sections &= ~kSummarySections;
+            options.sections &= ~kSummarySections | (structured ? kOptionsSection : 0);  // those are no header there
         } else if (one.name == "fence-history") {
             const auto level = one.value ? parse_integer(value) : std::optional<long long>(2);
             if (!level || *level < 0 || *level > 3) {
@@ -155,7 +155,7 @@ Result<MonitorOptions> read_options(const Arguments& arguments, Format format) {
             options.pid_file = value;
         }
     }
-    if (format == Format::kXml || format == Format::kJson) options.show.inactive = true;
+    if (structured) options.show.inactive = true;
     return options;
 }
 
@@ -192,7 +192,6 @@ ExitCode run(const Arguments& arguments, Output& output) {
 }  // namespace systole::cli
 
 int main(int argc, char** argv) {
-    systole::cli::use_live_cluster();
     // Old spellings of output formats.
     std::vector<std::string> words(argv, argv + argc);
     const std::string_view program = words.front();

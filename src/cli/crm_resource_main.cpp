@@ -8,7 +8,6 @@
 #include "cli/cib_access.h"
 #include "cli/command.h"
 #include "cli/config_options.h"
-#include "cli/live_source.h"
 #include "cli/local_agents.h"
 #include "cli/local_time.h"
 #include "cli/resource_constraints.h"
@@ -247,13 +246,18 @@ Duration given_timeout(const Arguments& arguments) {
     return parse_interval(arguments.value("timeout").value_or("0")).value_or(Duration{0});
 }
 
+ExitCode operation_failed(Output& output, ExitCode code) {
+    output.fail(fmt::format("Error performing operation: {}", describe(code)));
+    return code;
+}
+
 constexpr Duration kActionTimeout{20'000};  ///< the cluster's default
 
 ExitCode force(Output& output, const AgentSpec& agent, const std::string& resource, const std::string& option,
                AgentParameters parameters, const AgentParameters& overrides, Duration timeout) {
     if (agent.standard == "stonith" && option != "validate") {
-        output.fail(fmt::format("Manual execution of the {} standard is unsupported", agent.standard));
-        return ExitCode::kUnimplemented;
+        output.error(fmt::format("Manual execution of the {} standard is unsupported", agent.standard));
+        return operation_failed(output, ExitCode::kUnimplemented);
     }
     const std::string action = option == "validate"      ? "validate-all"
                                : option == "force-check" ? "monitor"
@@ -268,17 +272,32 @@ ExitCode force(Output& output, const AgentSpec& agent, const std::string& resour
     const AgentResult result =
         run_agent(agent, resource.empty() ? "test" : resource, action, parameters, timeout, environment);
     show_agent_action(output, agent, resource, option, overrides, result);
-    return static_cast<ExitCode>(result.rc);
+    const auto code = static_cast<ExitCode>(result.rc);
+    return code == ExitCode::kOk ? code : operation_failed(output, code);
 }
 
 // --validate and --force-* with a configuration given on the command line.
 ExitCode force_given(const Arguments& arguments, Output& output, const std::string& option) {
     const AgentSpec agent{arguments.value("class").value_or(""), arguments.value("provider").value_or(""),
                           arguments.value("agent").value_or("")};
-    if (agent.standard.empty() || agent.type.empty() || (agent.standard == "ocf") != !agent.provider.empty()) {
-        output.fail(agent.standard == "ocf" && agent.provider.empty()
-                        ? "stonith does not support providers"
-                        : "--class and --agent are needed, and --provider with class ocf only");
+    const bool is_ocf = agent.standard == "ocf";
+    const char* problem = nullptr;
+    if (agent.standard.empty())
+        problem = "--class is required with --agent";
+    else if (is_ocf && (agent.provider.empty() || agent.type.empty()))
+        problem = "--provider and --agent are required with --class=ocf";
+    else if (!is_ocf && !agent.provider.empty())
+        problem = "--provider is supported only with --class=ocf";
+    else if (agent.type.empty())
+        problem = "--agent is required with --class";
+    if (problem != nullptr) {
+        output.fail(problem);
+        return ExitCode::kUsage;
+    }
+    const std::vector<std::string> known = installed_agents(agent.standard, agent.provider);
+    if (std::ranges::find(known, agent.type) == known.end()) {
+        output.fail(fmt::format("{}{}{}:{} is not a known resource agent", agent.standard, is_ocf ? ":" : "",
+                                agent.provider, agent.type));
         return ExitCode::kUsage;
     }
     const auto timeout = given_timeout(arguments);
@@ -302,7 +321,7 @@ ExitCode force_configured(const Arguments& arguments, Output& output, Cluster& c
     if (!resource->is_primitive() || resource->is_bundled()) {
         output.error(fmt::format("Sorry, the {} option doesn't support {} resources", option,
                                  resource->is_group() ? "group" : "bundled"));
-        return ExitCode::kUnimplemented;
+        return operation_failed(output, ExitCode::kUnimplemented);
     }
     const AgentSpec agent{std::string(resource->standard()), std::string(resource->provider()),
                           std::string(resource->agent_type())};
@@ -357,8 +376,7 @@ std::optional<ExitCode> answer_without_cluster(const Arguments& arguments, Outpu
         const auto names = installed_providers(*type);
         if (names.empty()) {
             output.error(fmt::format("No OCF providers found for {}", *type));
-            output.fail("Error performing operation: No such object");
-            return ExitCode::kNoSuchObject;
+            return operation_failed(output, ExitCode::kNoSuchObject);
         }
         xml::Builder element("providers");
         element.set("for", *type);
@@ -370,10 +388,10 @@ std::optional<ExitCode> answer_without_cluster(const Arguments& arguments, Outpu
         const std::string provider = colon == std::string::npos ? "" : spec->substr(colon + 1);
         const auto names = installed_agents(standard, provider);
         if (names.empty()) {
-            output.fail(provider.empty()
-                            ? fmt::format("No agents found for standard '{}'", standard)
-                            : fmt::format("No agents found for standard '{}' and provider '{}'", standard, provider));
-            return ExitCode::kError;
+            output.error(provider.empty()
+                             ? fmt::format("No agents found for standard '{}'", standard)
+                             : fmt::format("No agents found for standard '{}' and provider '{}'", standard, provider));
+            return operation_failed(output, ExitCode::kError);
         }
         xml::Builder element("agents");
         element.set("standard", standard).set_unless_empty("provider", provider);
@@ -387,8 +405,11 @@ std::optional<ExitCode> answer_without_cluster(const Arguments& arguments, Outpu
         }
         const auto metadata = agent_metadata(*agent);
         if (!metadata) {
-            output.fail(fmt::format("Metadata query for {} failed: {}", *spec, metadata.error().what));
-            return metadata.error().code == Errc::kNotFound ? ExitCode::kNoSuchObject : ExitCode::kError;
+            const bool absent = metadata.error().code == Errc::kNotFound;
+            const ExitCode code = absent ? ExitCode::kNoSuchObject : ExitCode::kError;
+            output.fail(fmt::format("Metadata query for {} failed: {}\nError performing operation: {}", *spec,
+                                    metadata.error().what, describe(code)));
+            return code;
         }
         output.text(metadata->ends_with('\n') ? *metadata : *metadata + "\n");
         output.add(xml::Builder("metadata").add(xml::Builder::cdata(*metadata)));
@@ -440,9 +461,7 @@ ExitCode run(const Arguments& arguments, Output& output) {
     const auto cib = (*access)->query();
     if (!cib) {
         output.error(fmt::format("Could not obtain the current CIB: {}", cib.error().what));
-        const ExitCode code = exit_code_of_legacy(legacy_code(cib.error()));
-        output.fail(fmt::format("Error performing operation: {}", describe(code)));
-        return code;
+        return operation_failed(output, exit_code_of_legacy(legacy_code(cib.error())));
     }
     auto newest = upgraded(*cib);
     auto read = model::read_cluster(newest ? *newest : *cib, now());
@@ -570,6 +589,5 @@ ExitCode run(const Arguments& arguments, Output& output) {
 }  // namespace systole::cli
 
 int main(int argc, char** argv) {
-    systole::cli::use_live_cluster();
     return systole::cli::command_main(systole::cli::spec(), argc, argv, systole::cli::run);
 }

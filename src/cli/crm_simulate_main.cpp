@@ -14,7 +14,6 @@
 #include "cli/cib_access.h"
 #include "cli/command.h"
 #include "cli/graph_svg.h"
-#include "cli/live_source.h"
 #include "cli/local_time.h"
 #include "cli/progress.h"
 #include "cli/simulated_transition.h"
@@ -574,6 +573,5 @@ ExitCode run(const Arguments& arguments, Output& output) {
 }  // namespace systole::cli
 
 int main(int argc, char** argv) {
-    systole::cli::use_live_cluster();
     return systole::cli::command_main(systole::cli::spec(), argc, argv, systole::cli::run);
 }

@@ -73,8 +73,8 @@ ExitCode finish(Output& output, const Result<CibReply>& reply) {
     return exit_code_of_legacy(rc);
 }
 
-ExitCode no_such_ticket(Output& output) {
-    output.fail("Could not get ticket info: No such device or address");
+ExitCode not_found(Output& output, std::string_view what) {
+    output.fail(fmt::format("{}: No such device or address", what));
     return ExitCode::kNoSuchObject;
 }
 
@@ -111,7 +111,7 @@ ExitCode show(Output& output, const std::vector<const xml::Node*>& found, Detail
         output.line(line);
         all.add(std::move(ticket));
     }
-    output.add(std::move(all));
+    if (!found.empty()) output.add(std::move(all));
     return ExitCode::kOk;
 }
 
@@ -135,12 +135,12 @@ ExitCode show_constraints(Output& output, const xml::Node& cib, const std::strin
     xml::Builder tickets("tickets");
     xml::Builder resources("resources");
     xml::Builder of_ticket("constraints");
-    output.line("Constraints XML:");
-    output.blank_line();
     bool any = false;
     if (constraints != nullptr) {
         for (const xml::NodePtr& constraint : constraints->children()) {
             if (!constraint->is("rsc_ticket") || (!id.empty() && constraint->get("ticket") != id)) continue;
+            if (!any) output.line("Constraints XML:");
+            if (!any) output.blank_line();
             any = true;
             output.text(xml::write(*constraint, {.pretty = true}));
             of_ticket.add(constraint);
@@ -148,11 +148,12 @@ ExitCode show_constraints(Output& output, const xml::Node& cib, const std::strin
                 resources.add(xml::Builder("resource").set("id", constraint->get("rsc")).build());
         }
     }
+    if (!any) return not_found(output, "Could not show ticket constraints");
     xml::Builder ticket("ticket");
     ticket.set_unless_empty("id", id).add(std::move(of_ticket));
     tickets.add(std::move(ticket));
     output.add(std::move(tickets));
-    if (any) output.add(std::move(resources));
+    output.add(std::move(resources));
     return ExitCode::kOk;
 }
 
@@ -161,8 +162,7 @@ ExitCode get(Output& output, const xml::Node* state, const std::string& id, cons
     std::optional<std::string> value = fallback;
     if (state != nullptr && state->has(name)) value = std::string(state->get(name));
     if (!value) {
-        output.fail("Could not get ticket info: No such device or address");
-        return ExitCode::kNoSuchObject;
+        return not_found(output, "Could not get ticket info");
     }
     output.line(*value);
     xml::Builder ticket("ticket");
@@ -205,7 +205,8 @@ ExitCode refuse(Output& output, const char* what, const std::string& id) {
                     "If you really want to {} '{}' to this site now, and you know what you are doing,\n"
                     "please specify --force.",
                     id, "granted", what, id));
-    return ExitCode::kInsufficientPrivileges;
+    output.fail("Ticket modification not allowed without --force");
+    return ExitCode::kUnsafe;
 }
 
 ExitCode run(const Arguments& arguments, Output& output) {
@@ -220,13 +221,17 @@ ExitCode run(const Arguments& arguments, Output& output) {
     const xml::Node* state = id.empty() || found.empty() ? nullptr : found.front();
 
     if (arguments.has("raw") || arguments.has("info") || arguments.has("details")) {
-        if (!id.empty() && found.empty()) return no_such_ticket(output);
+        if (!id.empty() && found.empty()) {
+            output.fail(fmt::format("No such ticket '{}'", id));
+            return ExitCode::kNoSuchObject;
+        }
         return show(output, found,
                     arguments.has("raw")       ? Detail::kIds
                     : arguments.has("details") ? Detail::kDetails
                                                : Detail::kInfo);
     }
-    if (arguments.has("query-xml")) return found.empty() ? no_such_ticket(output) : show_xml(output, found);
+    if (arguments.has("query-xml"))
+        return found.empty() ? not_found(output, "Could not query ticket XML") : show_xml(output, found);
     if (arguments.has("constraints")) return show_constraints(output, **cib, id);
 
     Values values;
@@ -268,7 +273,7 @@ ExitCode run(const Arguments& arguments, Output& output) {
     if (get_name && values.empty() && !delete_name)
         return get(output, state, id, *get_name, arguments.value("default"));
     if (arguments.has("cleanup")) {
-        if (state == nullptr) return no_such_ticket(output);
+        if (state == nullptr) return not_found(output, "Could not get ticket info");
         if (!arguments.has("force") && parse_bool(state->get("granted")).value_or(false))
             return refuse(output, "revoke", id);
         return finish(output, (*access)->call({.op = cib::Op::kDelete,

@@ -7,7 +7,6 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/daemon_client.h"
-#include "cli/live_source.h"
 #include "cli/local_time.h"
 #include "cli/status_source.h"
 #include "wire/message.h"
@@ -215,6 +214,5 @@ ExitCode run(const Arguments& arguments, Output& output) {
 }  // namespace systole::cli
 
 int main(int argc, char** argv) {
-    systole::cli::use_live_cluster();
     return systole::cli::command_main(systole::cli::spec(), argc, argv, systole::cli::run);
 }

@@ -129,7 +129,9 @@ private:
     bool subscribed_ = false;
 };
 
-tl::expected<std::unique_ptr<StatusSource>, SourceError> open_live() {
+}  // namespace
+
+tl::expected<std::unique_ptr<StatusSource>, SourceError> open_live_source() {
     auto client = IpcClient::connect(wire::service_name(wire::Service::kCibRo));
     if (!client) return tl::unexpected(source_error(client.error()));
     xml::Builder hello("cib_command");
@@ -137,9 +139,5 @@ tl::expected<std::unique_ptr<StatusSource>, SourceError> open_live() {
     if (const auto answer = client->call(*hello.build()); !answer) return tl::unexpected(source_error(answer.error()));
     return std::make_unique<LiveSource>(std::move(*client));
 }
-
-}  // namespace
-
-void use_live_cluster() { set_live_source(open_live); }
 
 }  // namespace systole::cli

@@ -245,7 +245,7 @@ Result<std::string> agent_metadata(const AgentSpec& agent) {
         return executor::lsb_metadata_of(agent.type, *script);
     }
     const std::string_view action = standard == "ocf" ? "meta-data" : "metadata";
-    AgentResult run = run_agent({standard, agent.provider, agent.type}, "", action, {}, kPatience);
+    AgentResult run = run_agent({standard, agent.provider, agent.type}, agent.type, action, {}, kPatience);
     if (run.status != ExecStatus::kDone || run.rc != 0) {
         return fail(run.status == ExecStatus::kNotInstalled ? Errc::kNotFound : Errc::kIo,
                     run.reason.empty() ? fmt::format("the agent ended with {}", run.rc) : run.reason);

@@ -319,6 +319,7 @@ ExitCode clean_up(Output& output, Cluster& cluster, const CleanupRequest& reques
     if (request.resource == nullptr) return clean_everything(output, *controllers, cluster, request);
     // Of a member of a group or clone the whole is cleaned, unless exactly this one is wanted.
     const Resource& whole = request.force ? *request.resource : request.resource->top(false);
+    output.add(xml::Builder("check").set("id", whole.id));
     std::vector<const Resource*> parts;
     collect_primitives(whole, parts);
     for (const Resource* part : parts) {

@@ -32,7 +32,9 @@ const Node* named_node(Output& output, const Cluster& cluster, const std::string
 Result<std::string> end_of(Output& output, const Cluster& cluster, const std::string& lifetime) {
     if (lifetime.empty()) return std::string();
     const auto length = rules::parse_duration(lifetime);
-    if (!length) return systole::fail(Errc::kInvalid, fmt::format("Invalid duration specified: {}", lifetime));
+    if (!length)
+        return systole::fail(Errc::kInvalid,
+                             fmt::format("Invalid duration specified: {} (ISO 8601, such as PT15M)", lifetime));
     const std::string end = to_string(cluster.now + *length, {.with_offset = true});
     output.line(fmt::format("Migration will take effect until: {}", end));
     return end;

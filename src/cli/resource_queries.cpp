@@ -86,7 +86,6 @@ ExitCode query_xml(Output& output, const Cluster& cluster, const Resource& resou
     const std::string text = xml::write(*configured, {.pretty = true});
     Show show;
     show.inactive = true;
-    show.without_nodes = true;
     show_resource(output, show, cluster, resource);
     output.line("Resource XML:");
     output.text(text);
@@ -120,13 +119,13 @@ ExitCode locate(Output& output, const Resource& resource, const std::string& ask
     std::vector<const Resource*> parts;
     collect_primitives(*whole, parts);
     for (const Resource* part : parts) add(*part);
-    if (!instance) std::ranges::sort(places, {}, &Place::node);
+    std::ranges::reverse(places);  // the last instance first, as administrators' scripts know it
 
     xml::Builder nodes("nodes");
     nodes.set("resource", asked);
     for (const Place& place : places) {
         output.line(
-            fmt::format("resource {} is running on: {}{}", asked, place.node, place.promoted ? " Promoted" : " "));
+            fmt::format("resource {} is running on: {}{}", asked, place.node, place.promoted ? " Promoted" : ""));
         xml::Builder node("node");
         if (place.promoted) node.set("state", "promoted");
         nodes.add(node.add(xml::Builder::text(place.node)).build());

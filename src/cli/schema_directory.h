@@ -7,7 +7,7 @@
 
 namespace systole::cli {
 
-/// $PCMK_schema_directory; else the build tree's beside the program, else the installed one.
+/// The daemons' one (runtime/linux/paths.h).
 std::string schema_directory();
 
 /// The schemas of that directory. Only names are read now; a directory that isn't there has no schemas.

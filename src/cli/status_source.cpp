@@ -6,15 +6,11 @@
 
 #include "cli/cib_access.h"
 #include "cli/files.h"
+#include "cli/live_source.h"
 #include "cli/schema_directory.h"
 
 namespace systole::cli {
 namespace {
-
-LiveSourceFactory& live_factory() {
-    static LiveSourceFactory factory;
-    return factory;
-}
 
 ExitCode exit_code_for(const Error& error) {
     switch (error.code) {
@@ -55,13 +51,10 @@ StatusSource::Event StatusSource::wait(Duration at_most) {
 
 std::unique_ptr<StatusSource> file_source(std::string path) { return std::make_unique<FileSource>(std::move(path)); }
 
-void set_live_source(LiveSourceFactory factory) { live_factory() = std::move(factory); }
-
 tl::expected<std::unique_ptr<StatusSource>, SourceError> open_source() {
     const CibSource source = cib_source();
     if (source.kind != CibSource::Kind::kLive) return file_source(source.path);
-    if (live_factory()) return live_factory()();
-    return tl::unexpected(SourceError{ExitCode::kDisconnected, "Not connected"});
+    return open_live_source();
 }
 
 tl::expected<xml::NodePtr, SourceError> upgraded(xml::NodePtr cib) {

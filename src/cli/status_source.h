@@ -60,12 +60,9 @@ public:
 
 /// Reads a file ("-": standard input, ".bz2": packed) anew at each query, standard input once.
 std::unique_ptr<StatusSource> file_source(std::string path);
-/// Makes the source of the running cluster; set by programs that link the cluster client, before command_main.
-using LiveSourceFactory = std::function<tl::expected<std::unique_ptr<StatusSource>, SourceError>()>;
-void set_live_source(LiveSourceFactory factory);
 
 /// What the environment asks for: CIB_shadow, then CIB_file, then the running cluster.
-/// Errors: kDisconnected ("Not connected") where no live source was set or it can't be reached.
+/// Errors: kDisconnected where the cluster can't be reached; what can't be read of a file.
 tl::expected<std::unique_ptr<StatusSource>, SourceError> open_source();
 /// The CIB in the newest schema that it can be brought to, as the model wants it; as it is if no schemas are there.
 tl::expected<xml::NodePtr, SourceError> upgraded(xml::NodePtr cib);

@@ -4,7 +4,6 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/explanation.h"
-#include "cli/live_source.h"
 #include "cli/snapshot_input.h"
 
 namespace systole::cli {
@@ -175,6 +174,5 @@ ExitCode run(const Arguments& arguments, Output& output) {
 }  // namespace systole::cli
 
 int main(int argc, char** argv) {
-    systole::cli::use_live_cluster();
     return systole::cli::command_main(systole::cli::spec(), argc, argv, systole::cli::run);
 }

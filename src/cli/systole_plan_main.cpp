@@ -8,7 +8,6 @@
 #include "cib/operations.h"
 #include "cli/command.h"
 #include "cli/files.h"
-#include "cli/live_source.h"
 #include "cli/result_codes.h"
 #include "cli/schema_directory.h"
 #include "cli/snapshot_input.h"
@@ -174,6 +173,5 @@ ExitCode run(const Arguments& arguments, Output& output) {
 }  // namespace systole::cli
 
 int main(int argc, char** argv) {
-    systole::cli::use_live_cluster();
     return systole::cli::command_main(systole::cli::spec(), argc, argv, systole::cli::run);
 }

@@ -120,6 +120,13 @@ check "the ban is cleared" n1 crm_resource -U -r d
 check "the cluster settles" n1 crm_resource --wait --timeout 30s
 place=$(on n1 crm_resource -W -r d 2>/dev/null | sed -n 's/.*: \(n[123]\).*/\1/p')
 
+# --- rules ---
+check "a constraint with a rule" n1 cibadmin -C -o constraints -X '<rsc_location id="l" rsc="d">
+  <rule id="l-rule" score="0"><date_expression id="l-date" operation="gt" start="2020-01-01"/></rule></rsc_location>'
+says "the rule is looked at on the running cluster" 'Rule l-rule is still in effect' n2 crm_rule -c -r l-rule
+exits "one that is not there" 105 n2 crm_rule -c -r nosuch
+check "the constraint is removed" n1 cibadmin -D -o constraints -X '<rsc_location id="l"/>'
+
 # --- failures ---
 rm -f "$dir/d.state"
 becomes "its failure is counted" "fail-count-d value=[1-9]" n1 crm_failcount -G -r d -N "$place"

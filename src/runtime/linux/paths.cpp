@@ -35,12 +35,17 @@ Paths paths_of_environment() {
         paths.run = paths.state_dir + "/run";
         paths.logs = paths.state_dir + "/log";
     }
-    if (paths.schemas.empty()) {
-        // In a build tree the schemas stand beside the programs' folder.
-        const std::string beside = own_program_folder() + "/../schemas";
-        paths.schemas = ::access((beside + "/.made").c_str(), F_OK) == 0 ? beside : "/usr/share/pacemaker";
-    }
+    if (paths.schemas.empty()) paths.schemas = installed_schemas(own_program_folder());
     return paths;
+}
+
+std::string installed_schemas(const std::string& programs) {
+    // Of a build tree, of an installation whose commands these are, of one whose daemons these are.
+    for (const char* const relative : {"/../schemas", "/../share/pacemaker", "/../../share/pacemaker"}) {
+        const std::string folder = programs + relative;
+        if (::access((folder + "/pacemaker-4.0.rng").c_str(), F_OK) == 0) return folder;
+    }
+    return "/usr/share/pacemaker";
 }
 
 std::string own_program_folder() {

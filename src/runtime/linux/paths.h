@@ -14,7 +14,7 @@ struct Paths {
     std::string blackbox;   ///< /var/lib/pacemaker/blackbox
     std::string run;        ///< /run/crm
     std::string logs;       ///< /var/log/pacemaker
-    std::string schemas;    ///< $PCMK_schema_directory, /usr/share/pacemaker
+    std::string schemas;    ///< $PCMK_schema_directory, else installed_schemas()
     std::string state_dir;  ///< $SYSTOLE_STATE_DIR; empty where Pacemaker's paths are used
 };
 Paths paths_of_environment();
@@ -26,6 +26,9 @@ std::string pcmk_option(const std::string& name);
 
 /// The folder of this process' program.
 std::string own_program_folder();
+/// The schemas of the build tree or installation whose programs are in that folder; /usr/share/pacemaker where there
+/// are none.
+std::string installed_schemas(const std::string& programs);
 /// The full path of one of our daemons: $SYSTOLE_LIBEXEC_DIR, beside this program, or where they are installed.
 /// Empty if it is in none of these.
 std::string find_daemon(const std::string& name);

@@ -5,6 +5,7 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <gtest/gtest.h>
+#include <netdb.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -302,6 +303,7 @@ TEST_F(Tls, AStoppedServerTakesNobody) {
 TEST_F(Tls, AnAddressThatRefusesIsNotTheLast) {
     serve();
     // Most systems have ::1 before 127.0.0.1 for this name; the server is on the latter only.
+    if (::gethostbyname("localhost") == nullptr) GTEST_SKIP() << "SKIP: this system has no address for localhost";
     Client& client = connect(with_key("key"), "localhost");
     until([&] { return client.established || !client.fault.empty(); });
     EXPECT_TRUE(client.established) << client.fault;
