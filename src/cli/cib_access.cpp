@@ -87,9 +87,10 @@ public:
 private:
     // A cluster's own file has its digest beside it, without which the cluster would not take it for whole.
     Result<void> write(const xml::Node& cib) const {
-        if (auto done = replace_file(path_, xml::write(cib, {.pretty = true})); !done) return done;
+        const std::string text = xml::write(cib, {.pretty = true});
         const std::string signature = path_ + ".sig";
-        if (access(signature.c_str(), F_OK) != 0) return {};
+        if (access(signature.c_str(), F_OK) != 0) return overwrite_file(path_, text);
+        if (auto done = replace_file(path_, text); !done) return done;
         return replace_file(signature, xml::digest_on_disk(cib));
     }
 

@@ -5,14 +5,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 
 #include "cli/cib_access.h"
 #include "cli/command.h"
+#include "cli/files.h"
 #include "cli/graph_svg.h"
 #include "cli/local_time.h"
 #include "cli/progress.h"
@@ -107,12 +105,9 @@ CommandSpec spec() {
 }
 
 bool write_file(const std::string& path, std::string_view text, Output& output) {
-    std::ofstream file(path, std::ios::binary | std::ios::trunc);
-    file.write(text.data(), static_cast<std::streamsize>(text.size()));
-    file.close();
-    if (file) return true;
-    output.fail(fmt::format("Could not write {}: {}", path, std::strerror(errno)));
-    return false;
+    const auto written = overwrite_file(path, text);
+    if (!written) output.fail(fmt::format("Could not write {}", written.error().what));
+    return written.has_value();
 }
 
 /// One simulation, from the input to the revised status.

@@ -106,7 +106,7 @@ ExitCode run(const Arguments& arguments, Output& output) {
         return ExitCode::kData;
     }
     if (const auto file = arguments.value("save-xml")) {
-        const auto written = replace_file(*file, xml::write(**cib, {.pretty = true}));
+        const auto written = overwrite_file(*file, xml::write(**cib, {.pretty = true}));
         if (!written) {
             output.fail(fmt::format("Could not save verified XML: {}", written.error().what));
             return ExitCode::kCannotCreate;

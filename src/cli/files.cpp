@@ -59,6 +59,16 @@ Result<std::string> unpack(const std::string& path, std::string packed) {
     return plain;
 }
 
+bool write_all(int file, std::string_view content) {
+    while (!content.empty()) {
+        const ssize_t count = write(file, content.data(), content.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return false;
+        content.remove_prefix(static_cast<std::size_t>(count));
+    }
+    return true;
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::string& path) {
@@ -81,6 +91,27 @@ Result<std::string> read_file(const std::string& path) {
     return content;
 }
 
+Result<void> overwrite_file(const std::string& path, std::string_view content) {
+    const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    if (file.get() < 0) return system_error(path);
+    struct stat old{};
+    if (fstat(file.get(), &old) != 0) return system_error(path);
+    const bool regular = S_ISREG(old.st_mode);
+    if (regular && !content.empty()) {
+        // What is there now is only touched when there is room for all that comes.
+        const int refused = posix_fallocate(file.get(), 0, static_cast<off_t>(content.size()));
+        if (refused != 0 && refused != EOPNOTSUPP && refused != EINVAL) {
+            (void)ftruncate(file.get(), old.st_size);
+            errno = refused;
+            return system_error(path);
+        }
+    }
+    if (!write_all(file.get(), content)) return system_error(path);
+    if (regular && (ftruncate(file.get(), static_cast<off_t>(content.size())) != 0 || fsync(file.get()) != 0))
+        return system_error(path);
+    return {};
+}
+
 Result<void> replace_file(const std::string& path, std::string_view content) {
     std::string target = path;
     char real[PATH_MAX];
@@ -98,12 +129,7 @@ Result<void> replace_file(const std::string& path, std::string_view content) {
     // Who is not root can't give files away; the file is his own then.
     if (exists && fchown(file.get(), old.st_uid, old.st_gid) != 0 && errno != EPERM) return give_up();
     if (exists && fchmod(file.get(), old.st_mode & 07777) != 0) return give_up();
-    while (!content.empty()) {
-        const ssize_t count = write(file.get(), content.data(), content.size());
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return give_up();
-        content.remove_prefix(static_cast<std::size_t>(count));
-    }
+    if (!write_all(file.get(), content)) return give_up();
     if (fsync(file.get()) != 0 || std::rename(scratch.c_str(), target.c_str()) != 0) return give_up();
     return {};
 }

@@ -74,6 +74,16 @@ void Controller::State::plan_after_failed_fencing() {
     arm("plan", std::min(Duration(1000) * (1 << std::min(worst - 1, 6)), Duration(60'000)));
 }
 
+bool Controller::State::is_in_cib(const std::string& name) const {
+    const auto lists = [&name](const xml::Node* list) {
+        return list != nullptr && std::ranges::any_of(list->children(), [&name](const xml::NodePtr& node) {
+                   return same_ignoring_case(node->get("uname"), name);
+               });
+    };
+    const xml::Node* configuration = cib ? cib->child("configuration") : nullptr;
+    return (configuration != nullptr && lists(configuration->child("nodes"))) || (cib && lists(cib->child("status")));
+}
+
 /// The proof that a node is off makes its history void: nothing of it runs any more.
 void Controller::State::write_fenced(const std::string& target, std::optional<std::uint32_t> token) {
     const membership::Peer* peer = peers.find(target);
@@ -95,6 +105,12 @@ void Controller::State::write_fenced(const std::string& target, std::optional<st
         if (office() != nullptr) office()->missing.erase(peer->id);
     }
     const bool remote = is_remote(target);
+    if (peer == nullptr && !remote && !is_in_cib(target)) {
+        // Somebody confirmed a name that is none of ours; to record it would make it one.
+        log(wire::Severity::kWarning, fmt::format("{} was fenced, which is no node of this cluster", target), target);
+        if (token) fencing_recorded(*token);
+        return;
+    }
     const auto erase = [&](std::string_view what) {
         cib_call(cib::make_request(cib::Op::kDelete, fmt::format("//node_state[@uname='{}']/{}", target, what), {},
                                    cib::option::kXPath));

@@ -1,6 +1,7 @@
 // Whole clusters of Nodes in the toy world: election, join, resources, losses, fencing, shutdown.
 #include "controller/node.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "cib/request.h"
@@ -276,17 +277,40 @@ TEST(Node, ARecoveryDoesNotWaitForAnUnrelatedSlowAction) {
     expect_sound(world);
 }
 
+wire::PeerMessage news_of_fencing(std::string_view target) {
+    const auto news = xml::parse(fmt::format(
+        R"(<st-reply t="st_notify" subt="broadcast" st_op="st_notify" count="1"><st_calldata><st_notify_fence state="2" )"
+        R"(st_target="{}" st_device_action="reboot" st_delegate="n1" st_remote_op="U-1" st_origin="n1" st_clientid="c" )"
+        R"(st_clientname="n.1" op-status="0" rc-code="0" st_rc="0"/></st_calldata></st-reply>)",
+        target));
+    return {wire::Group::kFencing, {NodeId{1}, "n1"}, news.value()};
+}
+
+// Found with pcs: "stonith confirm" of a name that was mistyped made a node of it.
+TEST(Node, AFencingOfANameThatIsNoNodeIsNotRecorded) {
+    World world({.nodes = 2, .verbose = verbose()});
+    world.start_all();
+    ASSERT_TRUE(world.settle(seconds(5))) << dump(world);
+    (void)world.node("n2").on({}, news_of_fencing("n9"));
+    (void)world.node("n2").on({}, news_of_fencing("n1"));
+    world.power_off("n1");
+    ASSERT_TRUE(world.settle(seconds(10))) << dump(world);
+    ASSERT_EQ(world.dc(), "n2");
+    const xml::Node& status = *world.cib("n2")->child("status");
+    const auto of = [&](std::string_view name) {
+        return std::ranges::count(status.children(), name, [](const auto& state) { return state->get("uname"); });
+    };
+    EXPECT_EQ(of("n1"), 1);
+    EXPECT_EQ(of("n9"), 0) << xml::write(status, {.pretty = true});
+}
+
 // Found in the lab: a node that boots faster than the engine forms its ring is back before the news of its death.
 TEST(Node, TheLateNewsOfANodesDeathDoesNotOutliveTheDc) {
     World world({.nodes = 3, .verbose = verbose()});
     world.start_all();
     ASSERT_TRUE(world.settle(seconds(5))) << dump(world);
     ASSERT_EQ(world.dc(), "n1");
-    const auto news = xml::parse(
-        R"(<st-reply t="st_notify" subt="broadcast" st_op="st_notify" count="1"><st_calldata><st_notify_fence state="2" )"
-        R"(st_target="n3" st_device_action="reboot" st_delegate="n1" st_remote_op="U-1" st_origin="n1" st_clientid="c" )"
-        R"(st_clientname="n.1" op-status="0" rc-code="0" st_rc="0"/></st_calldata></st-reply>)");
-    (void)world.node("n2").on({}, wire::PeerMessage{wire::Group::kFencing, {NodeId{1}, "n1"}, news.value()});
+    (void)world.node("n2").on({}, news_of_fencing("n3"));
     world.run(seconds(30));
     world.power_off("n1");
     ASSERT_TRUE(world.settle(seconds(10))) << dump(world);

@@ -203,6 +203,8 @@ struct Controller::State {
     void record_former_fencings();
     void on_fence_notice(const fencing::FenceNotice& notice);
     void write_fenced(const std::string& target, std::optional<std::uint32_t> token);
+    /// Is it among the nodes of the configuration or of the status?
+    [[nodiscard]] bool is_in_cib(const std::string& name) const;
     void fencing_recorded(std::uint32_t token);
     void plan_after_failed_fencing();
 

@@ -127,6 +127,14 @@ says "the rule is looked at on the running cluster" 'Rule l-rule is still in eff
 exits "one that is not there" 105 n2 crm_rule -c -r nosuch
 check "the constraint is removed" n1 cibadmin -D -o constraints -X '<rsc_location id="l"/>'
 
+# --- a configuration in a file ---
+on n1 cibadmin -Q >"$dir/cib.xml" 2>/dev/null
+exec 7<"$dir/cib.xml" # as pcs does with its temporary files
+CIB_file="$dir/cib.xml" check "a file is changed" n1 crm_attribute -n cluster-delay -v 61s
+grep -q cluster-delay <&7
+report $? "and whoever had it open sees it"
+exec 7<&-
+
 # --- failures ---
 rm -f "$dir/d.state"
 becomes "its failure is counted" "fail-count-d value=[1-9]" n1 crm_failcount -G -r d -N "$place"
