@@ -64,6 +64,16 @@ function(systole_program name)
   endif()
 endfunction()
 
+# For programs that make large trees, look at them and end (docs/adr/0017-allocator-of-planning-programs.md): where mimalloc
+# is not installed they are slower. Sanitizers bring an allocator of their own.
+function(systole_fast_allocator)
+  if(SYSTOLE_MIMALLOC AND NOT SYSTOLE_SANITIZE)
+    foreach(program ${ARGN})
+      target_link_libraries(${program} PRIVATE -Wl,--no-as-needed ${SYSTOLE_MIMALLOC} -Wl,--as-needed)
+    endforeach()
+  endif()
+endfunction()
+
 # Writes BUILD/layers.txt, one "component=dep,dep" a line, and adds the test that holds includes to it.
 function(systole_check_layers)
   get_property(layers GLOBAL PROPERTY SYSTOLE_LAYERS)

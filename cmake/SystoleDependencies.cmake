@@ -10,6 +10,7 @@ pkg_check_modules(corosync REQUIRED IMPORTED_TARGET libcpg libquorum libvotequor
 pkg_check_modules(libsystemd REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(gnutls REQUIRED IMPORTED_TARGET gnutls)
 find_package(BZip2 REQUIRED)
+find_library(SYSTOLE_MIMALLOC mimalloc)
 if(SYSTOLE_TESTS)
   find_package(GTest REQUIRED)
 endif()

@@ -1,7 +1,9 @@
 #include "cib/schemas_libxml.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdarg>
+#include <cstdint>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -67,7 +69,13 @@ public:
     }
 
 private:
-    const xmlChar* interned(std::string_view text) { return xmlDictLookup(document_->dict, chars(text), length(text)); }
+    // A parsed tree has one copy of each name, so most look-ups are of an address that was just seen.
+    const xmlChar* interned(std::string_view text) {
+        Known& known = known_[(reinterpret_cast<std::uintptr_t>(text.data()) >> 4U) % known_.size()];
+        if (known.name.data() != text.data() || known.name.size() != text.size())
+            known = {text, xmlDictLookup(document_->dict, chars(text), length(text))};
+        return known.interned;
+    }
 
     xmlChar* kept(std::string_view value) {
         SYSTOLE_ASSERT(value.size() < room_, "there is room for every value");
@@ -116,7 +124,13 @@ private:
         return nullptr;
     }
 
+    struct Known {
+        std::string_view name;  ///< of a tree that outlives this writer
+        const xmlChar* interned = nullptr;
+    };
+
     xmlDoc* document_;
+    std::array<Known, 256> known_{};
     xmlChar* values_;   ///< where the next one goes
     std::size_t room_;  ///< from there on
     xmlAttr* last_ = nullptr;

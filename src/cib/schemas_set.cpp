@@ -188,6 +188,22 @@ Result<void> SchemaSet::validate_by(std::string_view schema, const xml::Node& ci
     return validate_document_of(schema, cib);
 }
 
+// A tree as a document that was valid by one schema already, and is looked at by the next one. The document remembers
+// which attributes are ids and that none is there twice; what an id is has been the same in all schemas.
+struct SchemaSet::Shared {
+    xml::NodePtr cib;
+    XmlDoc document;
+};
+
+Result<void> SchemaSet::validate_shared(std::string_view schema, const xml::NodePtr& cib, Shared& shared) {
+    const auto quick = loaded_->schema(files_, schema, Reading::kQuick);
+    if (!quick) return tl::unexpected(quick.error());
+    if (shared.cib != cib) shared = Shared{cib, to_document(*cib, Leave::kStatus)};
+    if (validate_document(*shared.document, ***quick)) return {};
+    shared = Shared{};
+    return validate_document_of(schema, *cib);  // says what is wrong
+}
+
 Result<void> SchemaSet::validate_document_of(std::string_view schema, const xml::Node& cib) {
     if (!knows(schema)) {
         return fail(Errc::kNotFound, fmt::format("element '{}': validate-with names the schema '{}', which is unknown",
@@ -254,12 +270,13 @@ Schemas::Upgrade SchemaSet::upgrade(const xml::NodePtr& cib, std::string_view ne
     }
     xml::NodePtr now = cib;
     std::string best;
+    Shared shared{};
     std::optional<bool> valid;  // by the schema at hand, where known from the round before
     for (; at != names_.end(); ++at) {
         const std::string& name = *at;
         if (!newest_allowed.empty() && compare_schema_names(name, newest_allowed) > 0) break;
         if (!valid) {
-            const auto verdict = validate_by(name, *now);
+            const auto verdict = validate_shared(name, now, shared);
             valid = verdict.has_value();
             if (!verdict && result.why.empty()) result.why = verdict.error().what;
             if (!verdict) {
@@ -283,12 +300,12 @@ Schemas::Upgrade SchemaSet::upgrade(const xml::NodePtr& cib, std::string_view ne
             if (same_series(name, *next)) valid = true;  // within a series what is valid stays so
             continue;
         }
-        valid = validate_by(*next, *now).has_value();
+        valid = validate_shared(*next, now, shared).has_value();
         if (*valid) continue;  // a configuration that fits the next series as it is stays as it is
         valid.reset();
         auto made = step(now, name, *next);
         if (made) {
-            if (const auto verdict = validate_by(*next, **made); !verdict) {
+            if (const auto verdict = validate_shared(*next, *made, shared); !verdict) {
                 made =
                     fail(Errc::kInvalid, fmt::format("the result is not valid by {}: {}", *next, verdict.error().what));
             }

@@ -69,6 +69,8 @@ bool write_all(int file, std::string_view content) {
     return true;
 }
 
+constexpr std::size_t kChunk = 65536;
+
 }  // namespace
 
 Result<std::string> read_file(const std::string& path) {
@@ -76,17 +78,19 @@ Result<std::string> read_file(const std::string& path) {
     if (file.get() < 0) return system_error(path);
     std::string content;
     struct stat status{};
-    if (fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode)) {
-        content.reserve(static_cast<std::size_t>(status.st_size) + 1);
-    }
-    char chunk[65536];
+    const bool sized = fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode);
+    // One more than there is, so that the end is seen at once.
+    content.resize(sized ? static_cast<std::size_t>(status.st_size) + 1 : kChunk);
+    std::size_t have = 0;
     for (;;) {
-        const ssize_t count = read(file.get(), chunk, sizeof chunk);
+        if (have == content.size()) content.resize(2 * have);
+        const ssize_t count = read(file.get(), content.data() + have, content.size() - have);
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) return system_error(path);
         if (count == 0) break;
-        content.append(chunk, static_cast<std::size_t>(count));
+        have += static_cast<std::size_t>(count);
     }
+    content.resize(have);
     if (path.ends_with(".bz2")) return unpack(path, std::move(content));
     return content;
 }
