@@ -70,13 +70,12 @@ xml::NodePtr expand_tags(Scheduler& s, const xml::NodePtr& constraint, const std
         xml::NodePtr expanded = expand_sets(s, constraint);
         return expanded ? expanded : constraint;
     }
-    std::size_t resources = 0, tags = 0;
+    std::size_t tags = 0;
     for (const ConstraintEnd& end : ends) {
         const auto id = constraint->attribute(end.attribute);
         if (!id) return constraint;
-        if (constraint_resource(s, *id) != nullptr) {
-            ++resources;
-        } else if (members_of(s.c, *id) != nullptr) {
+        if (constraint_resource(s, *id) != nullptr) continue;
+        if (members_of(s.c, *id) != nullptr) {
             ++tags;
         } else {
             s.c.config_error(fmt::format("Ignoring constraint '{}' because '{}' is not a valid resource or tag",
