@@ -78,8 +78,7 @@ std::optional<Duration> parse_interval(std::string_view text) {
     const std::string_view unit = trim(text.substr(static_cast<std::size_t>(end - text.data())));
     const auto* found = std::ranges::find_if(kUnits, [&](const Unit& u) { return same_ignoring_case(u.name, unit); });
     if (found == kUnits.end()) return std::nullopt;
-    constexpr long long kLongest = 1LL << 52;  // far beyond any real interval, and safe from overflow below
-    if (number > kLongest / found->numerator) return Duration{kLongest};
+    if (number > kLongestInterval.count() / found->numerator) return kLongestInterval;
     return Duration{number * found->numerator / found->denominator};
 }
 

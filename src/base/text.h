@@ -21,10 +21,12 @@ std::string_view trim(std::string_view text);
 std::optional<bool> parse_bool(std::string_view text);
 /// A decimal integer with optional sign, surrounded by blanks at most.
 std::optional<long long> parse_integer(std::string_view text);
+/// What longer intervals count as: far beyond any real one, and sums of some are safe from overflow.
+inline constexpr Duration kLongestInterval{1LL << 52};
 /// A number followed by an optional unit: ms, msec, us, usec, s, sec, m, min, h, hr; no unit means seconds.
-/// Blanks may surround number and unit. Negative or unreadable text is empty. Results are whole milliseconds.
-/// (ISO 8601 durations such as PT5M are understood one level up, in rules/.)
-/// Source: Pacemaker Explained, "Duration / interval specification".
+/// Blanks may surround number and unit. Negative or unreadable text is empty. Results are whole milliseconds, at most
+/// kLongestInterval. (ISO 8601 durations such as PT5M are understood one level up, in rules/.) Source: Pacemaker
+/// Explained, "Duration / interval specification".
 std::optional<Duration> parse_interval(std::string_view text);
 
 /// For people: "2m59.014s", "142ms", "0s"; units that would be 0 are left out.

@@ -327,6 +327,7 @@ std::optional<Duration> parse_interval_spec(std::string_view text) {
     if (!trimmed.starts_with('P')) return parse_interval(text);
     const auto length = parse_duration(trimmed);
     if (!length || length->nominal_seconds() < 0) return std::nullopt;
+    if (length->nominal_seconds() > kLongestInterval.count() / 1000) return kLongestInterval;
     return Duration{length->nominal_seconds() * 1000};
 }
 

@@ -1,4 +1,5 @@
 #include "rules/iso8601.h"
+#include "base/text.h"
 
 namespace systole::rules {
 namespace {
@@ -108,6 +109,7 @@ TEST(Iso8601, IntervalSpecificationsMayBeDurations) {
     EXPECT_EQ(parse_interval_spec("10s"), Duration{10'000});
     EXPECT_EQ(parse_interval_spec("P-1D"), std::nullopt);
     EXPECT_EQ(parse_interval_spec("PX"), std::nullopt);
+    EXPECT_EQ(parse_interval_spec("P422240440Y"), kLongestInterval);  // found by rules_fuzz
 }
 
 }  // namespace
