@@ -116,7 +116,7 @@ Role configured_role(const Resource& resource) {
 // One display of resources: what all levels need to know.
 class Lister {
 public:
-    Lister(Output& output, const Show& show, const Cluster& cluster) : out_(output), show_(show), cluster_(cluster) {}
+    Lister(Output& output, const Cluster& cluster) : out_(output), cluster_(cluster) {}
 
     void any(const Resource& resource, const Show& show) {
         switch (resource.variant) {
@@ -221,7 +221,6 @@ private:
     }
 
     Output& out_;
-    const Show& show_;
     const Cluster& cluster_;
 };
 
@@ -471,11 +470,11 @@ std::string primitive_text(const Cluster& cluster, const Resource& resource, std
 
 void show_brief(Output& output, const std::vector<const Resource*>& resources, const Show& show, const Cluster& cluster,
                 bool with_nodes) {
-    Lister(output, show, cluster).brief(resources, show, with_nodes);
+    Lister(output, cluster).brief(resources, show, with_nodes);
 }
 
 void show_resource(Output& output, const Show& show, const Cluster& cluster, const Resource& resource) {
-    Lister(output, show, cluster).any(resource, show);
+    Lister(output, cluster).any(resource, show);
 }
 
 bool show_resources(Output& output, const Show& show, const Cluster& cluster, Spacer& spacer, bool with_title) {
@@ -501,7 +500,7 @@ bool show_resources(Output& output, const Show& show, const Cluster& cluster, Sp
         output.begin_list(title);
     }
     const std::size_t before = output.lines_written();
-    Lister lister(output, show, cluster);
+    Lister lister(output, cluster);
     if (show.brief && !show.by_node) {
         std::vector<const Resource*> primitives;
         for (const Resource* resource : cluster.resources) {

@@ -354,7 +354,7 @@ void World::stop_process(NodeId node, Part part, Duration time) {
     note(machine.ref.name, fmt::format("{} is stopped for {} ms", process, time.count()));
     stopped = true;
     const std::uint64_t life = core ? machine.core_life : machine.executor_life;
-    machine_event(node, time, [this, node, core, life, process](Machine& m) {
+    machine_event(node, time, [this, core, life, process](Machine& m) {
         if ((core ? m.core_life : m.executor_life) != life || !(core ? m.core_stopped : m.executor_stopped)) return;
         note(m.ref.name, fmt::format("{} goes on", process));
         (core ? m.core_stopped : m.executor_stopped) = false;
