@@ -231,52 +231,6 @@ __attribute__((format(printf, 2, 3))) void tell(void* data, const char* format, 
     for (const std::string_view line : split(text, "\n")) (*static_cast<Told*>(data)->said)(line);
 }
 
-bool is_named(const xmlNode* node, std::string_view name) {
-    return node != nullptr && node->type == XML_ELEMENT_NODE && view(node->name) == name;
-}
-
-// The only element below, or null.
-xmlNode* only_element(const xmlNode* parent) {
-    xmlNode* found = nullptr;
-    for (xmlNode* child = parent->children; child != nullptr; child = child->next) {
-        if (child->type != XML_ELEMENT_NODE) continue;
-        if (found != nullptr) return nullptr;
-        found = child;
-    }
-    return found;
-}
-
-// See Reading::kQuick. A grammar of another form than ours stays as it is.
-void add_second_root(const xmlDoc& grammar) {
-    xmlNode* root = xmlDocGetRootElement(const_cast<xmlDoc*>(&grammar));
-    xmlNode* start = nullptr;
-    std::vector<std::string> elements;
-    for (xmlNode* child = root == nullptr ? nullptr : root->children; child != nullptr; child = child->next) {
-        if (is_named(child, "start")) {
-            if (start != nullptr) return;
-            start = child;
-        }
-        if (is_named(child, "define") && attribute_of(*child, "combine").empty() &&
-            is_named(only_element(child), "element")) {
-            elements.push_back(attribute_of(*child, "name"));
-        }
-    }
-    xmlNode* first = start == nullptr ? nullptr : only_element(start);
-    if (first == nullptr) return;
-    const auto make = [](xmlNode* parent, const char* name) {
-        return xmlNewChild(parent, parent->ns, chars(std::string_view(name)), nullptr);
-    };
-    xmlNode* choice = make(start, "choice");
-    xmlUnlinkNode(first);
-    xmlAddChild(choice, first);
-    xmlNode* second = make(choice, "element");
-    xmlNewProp(second, chars(std::string_view("name")), chars(std::string_view("sections")));
-    xmlNewProp(second, chars(std::string_view("ns")), chars(std::string_view("urn:systole:no-document")));
-    for (const std::string& element : elements) {
-        xmlNewProp(make(second, "ref"), chars(std::string_view("name")), chars(element));
-    }
-}
-
 }  // namespace
 
 XmlDoc to_document(const xml::Node& root, Leave leave) {
@@ -302,17 +256,11 @@ xml::NodePtr to_tree(const xmlDoc& document) {
     return root == nullptr ? xml::NodePtr{} : tree_of(*root);
 }
 
-Result<RngSchema> read_schema(std::string_view text, const std::string& name, Reading reading) {
+Result<RngSchema> read_schema(std::string_view text, const std::string& name) {
     using Context = std::unique_ptr<xmlRelaxNGParserCtxt, FreeWith<&xmlRelaxNGFreeParserCtxt>>;
     std::string problem;
     const StructuredErrors errors(collect_text, &problem);
-    XmlDoc grammar;
-    if (reading == Reading::kQuick) {
-        grammar.reset(xmlReadMemory(text.data(), length(text), name.c_str(), nullptr, XML_PARSE_NONET));
-        if (grammar) add_second_root(*grammar);
-    }
-    const Context context(grammar ? xmlRelaxNGNewDocParserCtxt(grammar.get())
-                                  : xmlRelaxNGNewMemParserCtxt(text.data(), length(text)));
+    const Context context(xmlRelaxNGNewMemParserCtxt(text.data(), length(text)));
     RngSchema schema(context ? xmlRelaxNGParse(context.get()) : nullptr);
     if (!schema) return fail(Errc::kInvalid, fmt::format("schema {} can't be read: {}", name, problem));
     return schema;

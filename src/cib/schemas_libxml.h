@@ -36,14 +36,8 @@ XmlDoc to_document(const xml::Node& root, Leave leave = Leave::kNothing);
 /// The tree of a document's root element: text is dropped, as the CIB wants it. Null for a document without root.
 xml::NodePtr to_tree(const xmlDoc& document);
 
-/// How a schema is read. libxml2 makes an automaton of what an element holds, which takes time in proportion to the
-/// number of children; but not below an interleave, as the sections of a configuration are one, and there it is
-/// quadratic. kQuick leads it to the sections on another way, by a second root that no document has. The verdict is the
-/// same, but what is said of an invalid document isn't.
-enum class Reading : std::uint8_t { kAsWritten, kQuick };
-
 /// A schema read from its text. Errors: kInvalid, in libxml2's words, begun by `name`.
-Result<RngSchema> read_schema(std::string_view text, const std::string& name, Reading reading = Reading::kAsWritten);
+Result<RngSchema> read_schema(std::string_view text, const std::string& name);
 
 /// Errors: kInvalid with one line per violation, "element 'primitive' (id A) in resources: ...", the innermost first;
 /// of many only the first ones.

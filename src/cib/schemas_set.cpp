@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "cib/schema_acceptor.h"
 #include "cib/schemas_libxml.h"
 
 namespace systole::cib {
@@ -112,23 +113,13 @@ xml::NodePtr with_schema(const xml::NodePtr& cib, std::string_view schema) {
 }  // namespace
 
 struct SchemaSet::Loaded {
-    std::map<std::string, RngSchema, std::less<>> schemas;
-    std::map<std::string, RngSchema, std::less<>> telling;  ///< the same as they are written; for what is invalid
+    /// One schema: for a quick look, and for what that doesn't accept.
+    struct Schema {
+        std::unique_ptr<SchemaAcceptor> quick;
+        RngSchema telling;
+    };
+    std::map<std::string, Schema, std::less<>> schemas;
     std::map<std::string, XsltSheet, std::less<>> sheets;
-
-    Result<const RngSchema*> schema(const SchemaFiles& files, std::string_view name, Reading reading) {
-        auto& read = reading == Reading::kQuick ? schemas : telling;
-        auto found = read.find(name);
-        if (found == read.end()) {
-            const std::string file = fmt::format("{}.rng", name);
-            const auto text = files.read(file);
-            if (!text) return tl::unexpected(text.error());
-            auto made = read_schema(*text, file, reading);
-            if (!made) return tl::unexpected(made.error());
-            found = read.emplace(std::string(name), std::move(*made)).first;
-        }
-        return &found->second;
-    }
 };
 
 SchemaSet::SchemaSet(SchemaFiles files, std::function<void(const SchemaNote&)> note)
@@ -185,37 +176,33 @@ Result<void> SchemaSet::validate(const xml::Node& cib, const xml::Node* known_va
 
 Result<void> SchemaSet::validate_by(std::string_view schema, const xml::Node& cib) {
     if (schema == "none") return {};
-    return validate_document_of(schema, cib);
-}
-
-// A tree as a document that was valid by one schema already, and is looked at by the next one. The document remembers
-// which attributes are ids and that none is there twice; what an id is has been the same in all schemas.
-struct SchemaSet::Shared {
-    xml::NodePtr cib;
-    XmlDoc document;
-};
-
-Result<void> SchemaSet::validate_shared(std::string_view schema, const xml::NodePtr& cib, Shared& shared) {
-    const auto quick = loaded_->schema(files_, schema, Reading::kQuick);
-    if (!quick) return tl::unexpected(quick.error());
-    if (shared.cib != cib) shared = Shared{cib, to_document(*cib, Leave::kStatus)};
-    if (validate_document(*shared.document, ***quick)) return {};
-    shared = Shared{};
-    return validate_document_of(schema, *cib);  // says what is wrong
-}
-
-Result<void> SchemaSet::validate_document_of(std::string_view schema, const xml::Node& cib) {
     if (!knows(schema)) {
         return fail(Errc::kNotFound, fmt::format("element '{}': validate-with names the schema '{}', which is unknown",
                                                  cib.name(), schema));
     }
-    // A document keeps what was found out about its ids: each validation has one of its own.
-    const auto quick = loaded_->schema(files_, schema, Reading::kQuick);
-    if (!quick) return tl::unexpected(quick.error());
-    if (validate_document(*to_document(cib, Leave::kStatus), ***quick)) return {};
-    const auto telling = loaded_->schema(files_, schema, Reading::kAsWritten);
-    if (!telling) return tl::unexpected(telling.error());
-    return validate_document(*to_document(cib, Leave::kStatus), ***telling);
+    const std::string file = fmt::format("{}.rng", schema);
+    auto found = loaded_->schemas.find(schema);
+    std::optional<std::string> text;
+    const auto read = [&]() -> Result<void> {
+        auto made = files_.read(file);
+        if (!made) return tl::unexpected(made.error());
+        text = std::move(*made);
+        return {};
+    };
+    if (found == loaded_->schemas.end()) {
+        if (const auto done = read(); !done) return done;
+        found = loaded_->schemas.emplace(std::string(schema), Loaded::Schema{SchemaAcceptor::read(*text), {}}).first;
+    }
+    if (found->second.quick && found->second.quick->accepts(cib)) return {};
+    if (!found->second.telling) {
+        if (!text) {
+            if (const auto done = read(); !done) return done;
+        }
+        auto made = read_schema(*text, file);
+        if (!made) return tl::unexpected(made.error());
+        found->second.telling = std::move(*made);
+    }
+    return validate_document(*to_document(cib, Leave::kStatus), *found->second.telling);
 }
 
 // Applies the sheets that lead from one version to the next. Status is put aside for that time.
@@ -270,13 +257,12 @@ Schemas::Upgrade SchemaSet::upgrade(const xml::NodePtr& cib, std::string_view ne
     }
     xml::NodePtr now = cib;
     std::string best;
-    Shared shared{};
     std::optional<bool> valid;  // by the schema at hand, where known from the round before
     for (; at != names_.end(); ++at) {
         const std::string& name = *at;
         if (!newest_allowed.empty() && compare_schema_names(name, newest_allowed) > 0) break;
         if (!valid) {
-            const auto verdict = validate_shared(name, now, shared);
+            const auto verdict = validate_by(name, *now);
             valid = verdict.has_value();
             if (!verdict && result.why.empty()) result.why = verdict.error().what;
             if (!verdict) {
@@ -300,12 +286,12 @@ Schemas::Upgrade SchemaSet::upgrade(const xml::NodePtr& cib, std::string_view ne
             if (same_series(name, *next)) valid = true;  // within a series what is valid stays so
             continue;
         }
-        valid = validate_shared(*next, now, shared).has_value();
+        valid = validate_by(*next, *now).has_value();
         if (*valid) continue;  // a configuration that fits the next series as it is stays as it is
         valid.reset();
         auto made = step(now, name, *next);
         if (made) {
-            if (const auto verdict = validate_shared(*next, *made, shared); !verdict) {
+            if (const auto verdict = validate_by(*next, **made); !verdict) {
                 made =
                     fail(Errc::kInvalid, fmt::format("the result is not valid by {}: {}", *next, verdict.error().what));
             }

@@ -50,9 +50,6 @@ public:
 
 private:
     struct Loaded;
-    struct Shared;
-    Result<void> validate_document_of(std::string_view schema, const xml::Node& cib);
-    Result<void> validate_shared(std::string_view schema, const xml::NodePtr& cib, Shared& shared);
     Result<xml::NodePtr> step(const xml::NodePtr& cib, const std::string& from, const std::string& to);
     void say(SchemaNote::Level level, std::string origin, std::string text) const;
 
