@@ -1,6 +1,7 @@
 // cib/schema_fuzz.cpp — what the acceptor accepts is valid for libxml2 too.
 //
 // The input is the number of a schema as one letter ('a' is the oldest) and a CIB.
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
