@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """What must be true of plans for random clusters, whatever a reference thinks (ids of the project's reliability contract).
 
-  I10  the same input gives the same bytes, also with siblings shuffled whose order has no meaning
+  I10  the same input gives the same bytes, however often (--runs), from another compiler's build (--other), and with
+       siblings shuffled whose order has no meaning
   I9   a plan that was carried out leaves nothing to do: planning again ends in an empty plan, within a few rounds
   L5   no two plans undo each other: rounds never come back to a status seen before while actions remain
   I6   nothing in a graph waits for itself, however long the chain
-  I1   after the plan a primitive outside of clones is active on one node at most
+  I1   no plan makes a primitive outside of clones active on more nodes than one
 """
 import argparse
 import collections
@@ -23,16 +24,16 @@ ROUNDS = 8
 
 
 class Checker:
-    def __init__(self, program):
-        self.program = program
+    def __init__(self, program, other=None, runs=2):
+        self.program, self.other, self.runs = program, other, runs
         self.problems = []
 
-    def simulate(self, cib, folder, run):
+    def simulate(self, cib, folder, run, program=None):
         graph, after = f"{folder}/graph-{run}.xml", f"{folder}/after-{run}.xml"
         for path in (graph, after):
             if os.path.exists(path):
                 os.unlink(path)
-        result = subprocess.run([self.program, "-x", cib, "-t", NOW, "-S", "-s", "-G", graph, "-O", after],
+        result = subprocess.run([program or self.program, "-x", cib, "-t", NOW, "-S", "-s", "-G", graph, "-O", after],
                                 capture_output=True, text=True, timeout=120)
         if result.returncode < 0 or result.returncode >= 124:
             self.problems.append(f"ended with {result.returncode}: {result.stderr[-200:]}")
@@ -84,9 +85,14 @@ class Checker:
             path = f"{folder}/cib.xml"
             open(path, "w").write(text)
             first, graph, after = self.simulate(path, folder, 0)
-            again, graph2, _ = self.simulate(path, folder, 1)
-            if (first.stdout, graph) != (again.stdout, graph2):
-                self.problems.append("I10: two runs differ")
+            for number in range(1, self.runs):
+                again, graph2, _ = self.simulate(path, folder, number)
+                if (first.stdout, graph) != (again.stdout, graph2):
+                    self.problems.append("I10: two runs differ")
+            if self.other:
+                again, graph2, _ = self.simulate(path, folder, "other", self.other)
+                if (first.stdout, graph) != (again.stdout, graph2):
+                    self.problems.append("I10: the other build's plan differs")
             self.shuffled(text, graph, folder)
             if graph and first.returncode == 0:
                 circle = self.circle(graph)
@@ -111,12 +117,24 @@ class Checker:
                 element[:] = children
         path = f"{folder}/shuffled.xml"
         open(path, "w").write(ET.tostring(tree, encoding="unicode"))
-        _, other, _ = self.simulate(path, folder, 2)
+        _, other, _ = self.simulate(path, folder, "shuffled")
         if other != graph:
             self.problems.append("I10: shuffled siblings change the plan")
 
+    def active_twice(self, path):
+        """Primitives outside of clones and bundles that are active on more nodes than one."""
+        result = subprocess.run([self.program, "-x", path, "-t", NOW, "--output-as=xml"], capture_output=True, text=True, timeout=120)
+        found = set()
+        status = ET.fromstring(result.stdout).find(".//cluster_status/resources")
+        for place in [status] + status.findall("group"):
+            for resource in place.findall("resource"):
+                if int(resource.get("nodes_running_on")) > 1:
+                    found.add(resource.get("id"))
+        return found
+
     def settle(self, path, after, folder):
         seen = collections.Counter()
+        twice = self.active_twice(path)
         for number in range(ROUNDS):
             result, graph, after = self.simulate(path, folder, "settle")
             actions = self.actions(graph)
@@ -129,6 +147,11 @@ class Checker:
             if not os.path.exists(after):
                 break
             os.replace(after, path)
+            now = self.active_twice(path)
+            if now - twice:
+                self.problems.append(f"I1: active on more nodes than one: {', '.join(sorted(now - twice))}")
+                break
+            twice = now
         else:
             self.problems.append(f"I9: still not at rest after {ROUNDS} rounds: {', '.join(sorted(actions)[:4])}")
 
@@ -138,10 +161,12 @@ def main():
     parser.add_argument("--simulate", required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--other", help="the same program, built by another compiler")
+    parser.add_argument("--runs", type=int, default=2, help="of the same input (%(default)s)")
     options = parser.parse_args()
     bad = 0
     for seed in range(options.seed, options.seed + options.count):
-        for problem in Checker(options.simulate).seed(seed):
+        for problem in Checker(options.simulate, options.other, options.runs).seed(seed):
             bad += 1
             print(f"seed {seed}: {problem}", flush=True)
     print(f"{options.count} clusters, {bad} problems")
