@@ -5,6 +5,7 @@ Below it, for comparison, Debian's cluster can run on the same hosts.
 import fcntl
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,9 @@ from reference_lab import SOURCE, Broken, Missing, until
 
 NAMES = ["h1", "h2", "h3"]
 ADDRESS = "10.99.0."
+# Of images that mk-rootfs doesn't know.
+PACKAGES = {"docker": ("--include", "docker.io,iptables")}
+ONBOOT = "/srv/tools/lab-host _libvirt; /srv/tools/lab-cluster _start"
 # Where a resource's own file is: here, or in a container on this host. One line each: the container's name, or "-".
 SEEK = r"""
 ls /run/Dummy-{0}.state >/dev/null 2>&1 && echo -
@@ -60,6 +64,12 @@ def check_machine():
         raise Missing(f"no namespaces here: {tried.stderr.strip()}")
 
 
+def must(*words):
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Broken(f"{words[0]}: {done.stderr.strip()[-300:]}")
+
+
 class Hosts:
     """Three hosts, each with libvirt and podman, in one cluster (of this build, or Debian's); a power switch fences them."""
 
@@ -100,7 +110,7 @@ class Hosts:
         with open(self.dir / "images.lock", "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for kind in kinds:
-                self.tool("mk-rootfs", kind, seconds=900)
+                self.tool("mk-rootfs", kind, *PACKAGES.get(kind, ()), seconds=900)
 
     def stage(self):
         shutil.rmtree(self.tree, ignore_errors=True)
@@ -111,21 +121,22 @@ class Hosts:
         if self.given:
             shutil.copytree(self.given, self.tree, symlinks=True)
             return
-        done = subprocess.run(["cmake", "--install", self.build, "--prefix", self.tree / "usr", "--component", "Unspecified"],
-                              capture_output=True, text=True, check=False)
+        done = subprocess.run(["cmake", "--install", self.build, "--prefix", "/usr", "--component", "Unspecified"],
+                              env=dict(os.environ, DESTDIR=str(self.tree)), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise Missing(f"cmake --install: {done.stderr.strip().splitlines()[-1:]}")
 
-    def up(self, *images):
+    def up(self, below=""):
+        """`below`: an image, made by mk-rootfs, whose files the hosts have besides their own."""
         self.dir.mkdir(parents=True, exist_ok=True)
-        self.images("host", *images)
+        self.images("host", *filter(None, [below]))
         self.down()
         self.stage()
+        image = f"{self.tree}:{self.dir}/images/host" + (f":{self.dir}/images/{below}" if below else "")
         for number, name in enumerate(NAMES, 1):
-            self.tool("lab-host", "up", name, "--image", f"{self.tree}:{self.dir}/images/host", "--ip", f"{ADDRESS}{number}", "--reboot")
+            self.tool("lab-host", "up", name, "--image", image, "--ip", f"{ADDRESS}{number}", "--reboot")
             self.tool("lab-host", "libvirt", name)
-            with open(self.dir / "hosts" / name / "conf", "a", encoding="utf-8") as conf:
-                conf.write("ONBOOT='/srv/tools/lab-host _libvirt; /srv/tools/lab-cluster _start'\n")
+            self.boots_with(name, ONBOOT)
         with open(self.dir / "powerd.log", "w", encoding="utf-8") as log:
             self.power = subprocess.Popen([self.tools / "lab-host", "powerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                           env=self.environment, start_new_session=True)
@@ -135,6 +146,11 @@ class Hosts:
         self.add("h1", '<primitive id="fence" class="stonith" type="fence_lab"><operations>'
                        '<op id="fence-monitor" name="monitor" interval="60s" timeout="20s"/></operations></primitive>')
         until("fencing runs", lambda: "fence" in self.run(self.one(), "crm_mon", "-1", check=False), 30)
+
+    def boots_with(self, host, commands):
+        """What is run when its power comes back, instead of what was said before."""
+        with open(self.dir / "hosts" / host / "conf", "a", encoding="utf-8") as conf:
+            conf.write(f"ONBOOT={shlex.quote(commands)}\n")
 
     def down(self):
         # One that a kept lab left behind would take half of the next one's requests.

@@ -8,11 +8,13 @@ import shlex
 import shutil
 import xml.etree.ElementTree as ElementTree
 
-from host_lab import ADDRESS, Hosts
+from host_lab import ADDRESS, Hosts, must
 from reference_lab import Broken, nvpairs, op, until
 
 HOST = "h1"
 PORT = 8088
+ASK = ('import sys, urllib.request as u; '
+       'print(u.urlopen(u.Request(sys.argv[2], b"", {"Authorization": "Bearer " + sys.argv[3]}, method=sys.argv[1]), timeout=90).read().decode())')
 # systemd wants one unit by name, and that one wants these.
 UNIT = """[Unit]
 Wants=corosync.service pacemaker.service
@@ -57,11 +59,11 @@ class Machines(Hosts):
             path.write_text(text)
             path.chmod(mode)
         whole.mkdir(exist_ok=True)
-        self.command("mount", "-t", "overlay", "-o", f"ro,lowerdir={own}:{self.tree}:{self.dir}/images/vm", "systole-machine", whole)
+        must("mount", "-t", "overlay", "-o", f"ro,lowerdir={own}:{self.tree}:{self.dir}/images/vm", "systole-machine", whole)
         try:
             self.tool("qemu-vm", "image", "--root", whole, "--force", seconds=600)
         finally:
-            self.command("umount", whole)
+            must("umount", whole)
 
     def up(self):
         self.dir.mkdir(parents=True, exist_ok=True)
@@ -97,7 +99,7 @@ class Machines(Hosts):
 
     def ask(self, method, path):
         """What the provider's API answers, "" if nothing does."""
-        return self.host_shell(f"curl -s -m 60 -X {method} -H 'Authorization: Bearer {self.token}' http://{ADDRESS}1:{PORT}/{path}", check=False)
+        return self.tool("lab-host", "exec", HOST, "python3", "-c", ASK, method, f"http://{ADDRESS}1:{PORT}/{path}", self.token, check=False)
 
     def host_shell(self, text, check=True):
         return self.tool("lab-host", "exec", HOST, "sh", "-c", text, check=check)
@@ -126,6 +128,14 @@ class Machines(Hosts):
         """The machines that have the resource's own file."""
         return [name for name in self.alive()
                 if "yes" in self.shell(name, f"ls /run/Dummy-{resource}.state >/dev/null 2>&1 && echo yes", check=False, seconds=20).split()]
+
+    def dc(self):
+        root = self.mon(self.one())
+        return root.find(".//current_dc").get("name") if root is not None else ""
+
+    def powered_on_again(self, name, before):
+        """The provider took its power since, and gave it back."""
+        return name in self.switched()[before:] and name in self.alive()
 
     def switched(self):
         """Names of the machines whose power the provider took, in order; "on" is not there."""

@@ -4,7 +4,6 @@ usage: machine_provider.py SYSTOLE_LAB TOKEN_FILE ADDRESS PORT LOG NAME=IP...   
 """
 import importlib.machinery
 import importlib.util
-import os
 import subprocess
 import sys
 import time
@@ -41,17 +40,19 @@ class Machine:
 
     def off(self):
         pid = self.pid()
-        if not pid:
-            return
-        subprocess.run([TOOL, "down", self.name], check=False, stdout=subprocess.DEVNULL)
-        while os.path.exists(f"/proc/{pid}/fd") and self.running(pid):
+        if pid:
+            subprocess.run([TOOL, "down", self.name], check=False, stdout=subprocess.DEVNULL)
+        while self.is_running(pid):
             time.sleep(0.02)
         self.note(f"{self.name} off")
 
     @staticmethod
-    def running(pid):
-        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
+    def is_running(pid):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                return file.read().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
 
 
 class Machines:
