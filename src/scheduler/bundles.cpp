@@ -94,6 +94,7 @@ const model::BundleReplica* replica_with(const Resource& part) {
 }
 
 Node* assign_bundle(Scheduler& s, Resource& bundle, Node* prefer, bool stop_if_fail) {
+    if (s.of(bundle).assigning) return nullptr;  // what it carries goes with it, and asks for it first
     s.of(bundle).assigning = true;
     s.show_scores(bundle, "pcmk__bundle_assign");
     auto containers = instances_of(bundle);

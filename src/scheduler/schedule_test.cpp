@@ -169,6 +169,25 @@ TEST(Schedule, AnExpiredFailureThatIsMendedAsksForNoMonitor) {
     EXPECT_THAT(plan(start + failure + monitor("monitor_5000", 6, 0, 1200)), testing::IsEmpty());
 }
 
+// Found by scheduler_properties (seed 2465); the reference does not come back from the first one.
+TEST(Schedule, WhatABundleCarriesMayBeColocatedWithIt) {
+    const auto bundle = [](std::string_view name, std::string_view inner) {
+        return fmt::format(
+            "<bundle id='{0}'><podman image='i' replicas='2'/><network control-port='3121'/>"
+            "<primitive id='{1}' class='ocf' provider='pacemaker' type='Dummy'/></bundle>",
+            name, inner);
+    };
+    const std::string resources = bundle("B", "inB") + bundle("C", "inC");
+    for (const std::string_view constraints :
+         {"<rsc_colocation id='c' rsc='inB' with-rsc='B' score='1'/>",
+          "<rsc_colocation id='c' rsc='B' with-rsc='inB' score='INFINITY'/>",
+          "<rsc_colocation id='c' rsc='inB' with-rsc='C' score='5'/><rsc_colocation id='d' rsc='inC' with-rsc='B' "
+          "score='INFINITY'/>"}) {
+        const auto operations = operations_of(planned({.resources = resources, .constraints = constraints}));
+        EXPECT_THAT(operations, testing::Contains("B-podman-0_start_0 on n1")) << constraints;
+    }
+}
+
 TEST(Schedule, RefusesWhatIsNoCib) { EXPECT_FALSE(schedule({.cib = *xml::parse("<status/>"), .now = {}})); }
 
 TEST(Schedule, DateSpecsAreNotAmongTheTimesThatTheGraphTells) {

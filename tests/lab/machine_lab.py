@@ -134,14 +134,14 @@ class Machines(Hosts):
         return root.find(".//current_dc").get("name") if root is not None else ""
 
     def powered_on_again(self, name, before):
-        """The provider took its power since, and gave it back."""
+        """The provider was asked for it since, and it has power: of a machine that is off already an agent only asks for "on"."""
         return name in self.switched()[before:] and name in self.alive()
 
     def switched(self):
-        """Names of the machines whose power the provider took, in order; "on" is not there."""
+        """Names of the machines that the provider switched on or off, in order."""
         log = self.shared / "log"
         words = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
-        return [word[1] for word in words if len(word) == 3 and word[2] == "off"]
+        return [word[1] for word in words if len(word) == 3 and word[2] in ("on", "off")]
 
     # ---- Doing
 
