@@ -45,6 +45,8 @@ bool probe_primitive(Scheduler& s, Resource& rsc, Node& node) {
     order_vs_unfencing(s, rsc, node, *probe, rel::kOrdered);
     if (!rsc.runs_on(node)) {
         probe->meta["op_target_rc"] = "7";
+        // Its answer takes the place of a history of another agent's actions that never ended.
+        if (Action* cleanup = s.find_task(rsc, "delete", &node)) cleanup->set(act::kOptional);
     } else if (rsc.role == Role::kPromoted) {
         probe->meta["op_target_rc"] = "8";
     }
