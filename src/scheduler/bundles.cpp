@@ -94,7 +94,11 @@ const model::BundleReplica* replica_with(const Resource& part) {
 }
 
 Node* assign_bundle(Scheduler& s, Resource& bundle, Node* prefer, bool stop_if_fail) {
-    if (s.of(bundle).assigning) return nullptr;  // what it carries goes with it, and asks for it first
+    // What goes with it and what it carries ask for it first, while it is being assigned. The field's scheduler lets
+    // them, so their scores depend on it; but where what it carries is colocated with itself there is no end.
+    constexpr int kNestedMost = 4;
+    if (s.of(bundle).entered > kNestedMost) return nullptr;
+    ++s.of(bundle).entered;
     s.of(bundle).assigning = true;
     s.show_scores(bundle, "pcmk__bundle_assign");
     auto containers = instances_of(bundle);
@@ -111,6 +115,7 @@ Node* assign_bundle(Scheduler& s, Resource& bundle, Node* prefer, bool stop_if_f
         }
         assign(s, *inner, prefer, stop_if_fail);
     }
+    --s.of(bundle).entered;
     s.of(bundle).assigning = s.of(bundle).unassigned = false;
     return nullptr;
 }

@@ -76,6 +76,7 @@ struct Notifications;
 struct Work {
     bool unassigned = true;
     bool assigning = false;
+    int entered = 0;  ///< how often the assignment of a bundle is under way
     bool updating_scores = false;
     bool restarting = false;
     bool stop_unexpected = false;
