@@ -294,6 +294,8 @@ void Controller::State::on_offer(const wire::NodeRef& from, const xml::Node& mes
         disarm("election");
         disarm("vote-again");
         if (election.state() == membership::Election::State::kInProgress) election.concede();
+        // What a DC has under way is no business of ours any more, and no result will be missed.
+        if (holds_office()) leave_office(fmt::format("{} is", from.name));
         if (std::holds_alternative<Electing>(phase)) phase = Pending{};
         arm("dc-deadtime", duration_option("join-finalization-timeout", std::chrono::minutes(30)));
     }

@@ -6,6 +6,7 @@
 
 #include "cib/request.h"
 #include "controller/toy_world.h"
+#include "membership/election.h"
 #include "wire/message.h"
 #include "xml/parse.h"
 #include "xml/write.h"
@@ -350,6 +351,31 @@ TEST(Node, AFencingOfAnEarlierLifeDoesNotOutliveTheDc) {
     const xml::Node* state = world.cib("n2")->child("status")->child("node_state", "3");
     EXPECT_EQ(state->get("join"), "member");
     expect_sound(world);
+}
+
+// Drill seed 2964: a minute later the former DC recorded that actions of its time had not ended, and its node was
+// fenced.
+TEST(Node, ADcThatIsOfferedToJoinDuringAnElectionLeavesItsOffice) {
+    World world({.nodes = 3, .verbose = verbose()});
+    world.start_all();
+    ASSERT_TRUE(world.settle(seconds(5))) << dump(world);
+    ASSERT_EQ(world.dc(), "n1");
+    const auto hear = [&](const xml::NodePtr& message) {
+        const wire::NodeRef n2{NodeId{2}, "n2"};
+        int left = 0;
+        for (const Effect& effect : world.node("n1").on({}, wire::PeerMessage{wire::Group::kController, n2, message}))
+            if (const auto* line = std::get_if<wire::Log>(&effect))
+                left += line->text.find("no longer DC") != std::string::npos ? 1 : 0;
+        return left;
+    };
+    const membership::Vote vote{.owner = NodeId{2}, .round = 7, .version = std::string(wire::kFeatureSet), .age = {}};
+    EXPECT_EQ(hear(membership::vote_message(vote, "crmd", "", "vote-crmd-0-7")), 0);
+    ASSERT_EQ(world.state("n1"), "S_ELECTION") << dump(world);
+    auto offer = wire::make_message({.origin = "toy", .task = "join_offer", .from_system = "dc", .to_host = "n1"});
+    offer.set("join_id", 1).set("dc-leaving", "false").set("crm_feature_set", wire::kFeatureSet);
+    const xml::NodePtr message = std::move(offer).build();
+    // The first one may say only that our own office is in doubt.
+    EXPECT_EQ(hear(message) + hear(message), 1) << world.state("n1");
 }
 
 TEST(Node, AMemberWithANewerCibMakesEverybodyTakeIt) {
