@@ -177,6 +177,13 @@ void Controller::State::plan_if_ready() {
     out.emplace_back(RunScheduler{mine->plan_token, std::move(input)});
 }
 
+/// A plan that is overtaken while it is made is not looked at.
+bool Controller::State::awaits_plan(std::uint32_t token) {
+    const Office* mine = settled_office();
+    return mine != nullptr && mine->step == DcStep::kPlanning && token == mine->plan_token && !mine->replan &&
+           !plan_wanted;
+}
+
 void Controller::State::on_plan(const PlanReady& ready) {
     Office* mine = office();
     if (mine == nullptr || mine->step != DcStep::kPlanning || ready.token != mine->plan_token) return;
