@@ -549,6 +549,7 @@ std::vector<std::string> Controller::connected_remotes() const { return state_->
 
 std::string Controller::state() const { return state_->state_name(); }
 std::string Controller::dc() const { return state_->dc_name(); }
+bool Controller::awaits_plan(std::uint32_t token) const { return state_->awaits_plan(token); }
 
 std::vector<std::string> Controller::check_state() const {
     const State& s = *state_;

@@ -68,6 +68,7 @@ public:
 
     [[nodiscard]] std::string state() const;
     [[nodiscard]] std::string dc() const;
+    [[nodiscard]] bool awaits_plan(std::uint32_t token) const;
     /// Remote and guest nodes whose connection this node hosts.
     [[nodiscard]] std::vector<std::string> connected_remotes() const;
     [[nodiscard]] std::vector<std::string> check_state() const;

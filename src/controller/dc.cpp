@@ -122,11 +122,23 @@ void Controller::State::declare_lost(NodeId node) {
     abort(fmt::format("{} left", name));
 }
 
-/// Whose core is not back by now is lost; whose is back but has not joined yet is pending.
+/// Whose core is not back by now is lost. Whose is back but has not joined yet is waited for as in any join: what runs
+/// there can neither be stopped nor fenced meanwhile, and a plan would promote another instance beside it.
 void Controller::State::end_grace() {
     if (settled_office() == nullptr) return;
-    const std::set<NodeId> missing = std::exchange(office()->missing, {});
-    for (const NodeId node : missing) declare_lost(node);
+    const Duration patience = duration_option("join-integration-timeout", std::chrono::minutes(3));
+    std::optional<Duration> wait;
+    for (const NodeId node : std::set<NodeId>(office()->missing)) {
+        const membership::Peer* peer = peers.find(node);
+        const auto back = online_at.find(node);
+        const Duration left = back == online_at.end() ? Duration{0} : back->second + patience - now.mono;
+        if (peer != nullptr && peer->active() && left.count() > 0) {
+            wait = std::min(wait.value_or(left), left);
+        } else {
+            declare_lost(node);
+        }
+    }
+    if (wait) arm("missing", *wait);
     plan_if_ready();
 }
 
@@ -175,6 +187,13 @@ void Controller::State::plan_if_ready() {
     input.cib = std::move(root).build();
     input.now = rules::DateTime(now.wall, 0);
     out.emplace_back(RunScheduler{mine->plan_token, std::move(input)});
+}
+
+/// A plan that is overtaken while it is made is not looked at.
+bool Controller::State::awaits_plan(std::uint32_t token) {
+    const Office* mine = settled_office();
+    return mine != nullptr && mine->step == DcStep::kPlanning && token == mine->plan_token && !mine->replan &&
+           !plan_wanted;
 }
 
 void Controller::State::on_plan(const PlanReady& ready) {

@@ -466,6 +466,7 @@ Effects Node::on(const Now& now, const Input& input) { return parts_->run(now, i
 xml::NodePtr Node::cib() const { return parts_->cib.cib(); }
 std::string Node::state() const { return parts_->controller.state(); }
 std::string Node::dc() const { return parts_->controller.dc(); }
+bool Node::awaits_plan(std::uint32_t token) const { return parts_->controller.awaits_plan(token); }
 
 const attributes::Table& Node::attributes() const { return parts_->attributes.table(); }
 std::size_t Node::clients() const { return parts_->clients.size(); }

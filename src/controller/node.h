@@ -243,6 +243,8 @@ public:
     [[nodiscard]] xml::NodePtr cib() const;
     [[nodiscard]] std::string state() const;  ///< S_IDLE, S_NOT_DC, ... (controller.md, section 1)
     [[nodiscard]] std::string dc() const;     ///< name of the DC; empty if none is known
+    /// Would the plan with that token be carried out, or is another one made whatever it says?
+    [[nodiscard]] bool awaits_plan(std::uint32_t token) const;
     /// Remote and guest nodes whose connection this node hosts, by name.
     [[nodiscard]] std::vector<std::string> connected_remotes() const;
     [[nodiscard]] const systole::attributes::Table& attributes() const;

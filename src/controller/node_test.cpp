@@ -250,6 +250,27 @@ TEST(Node, ACoreThatCrashedIsNotFencedIfItComesBack) {
     }
 }
 
+// Drill seed 2124: its promoted instance could not be demoted, and another was promoted.
+TEST(Node, ACoreThatIsBackAndHasNotJoinedYetIsWaitedFor) {
+    World world({.nodes = 3, .fencing = true, .resources = kThree, .verbose = verbose()});
+    world.start_all();
+    ASSERT_TRUE(world.run(seconds(5), [&] { return world.count("monitor/10000") >= 3; })) << dump(world);
+    ASSERT_TRUE(world.settle(seconds(5))) << dump(world);
+    const int starts = world.count(" start "), plans = world.count("planning");
+    world.kill_core("n2");
+    world.run(milliseconds(500));
+    world.start("n2", false);
+    world.run(seconds(20));
+    EXPECT_EQ(world.count("planning"), plans) << dump(world);
+    world.executor_answers("n2");
+    world.run(seconds(5));
+    ASSERT_TRUE(world.settle(seconds(5))) << dump(world);
+    EXPECT_GT(world.count("planning"), plans);
+    EXPECT_EQ(world.count("fenced by"), 0) << dump(world);
+    EXPECT_EQ(world.count(" start "), starts) << dump(world);
+    expect_sound(world);
+}
+
 TEST(Node, ACoreThatStaysAwayIsFenced) {
     World world({.nodes = 3, .fencing = true, .resources = kThree, .verbose = verbose()});
     world.start_all();

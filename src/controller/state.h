@@ -158,6 +158,7 @@ struct Controller::State {
     void want_plan(std::string_view why);
     void plan_if_ready();
     void on_plan(const PlanReady& plan);
+    [[nodiscard]] bool awaits_plan(std::uint32_t token);
     void abort(std::string_view why);
     void perform(const transition::Effects& effects);
     void execute(const transition::Action& action, const transition::Key& key);

@@ -35,7 +35,9 @@ class World {
 public:
     explicit World(Options options);
 
-    void start(const std::string& node);  ///< power on, or restart of the core
+    /// Power on, or restart of the core; `answers`: its executor does, and does not stand still.
+    void start(const std::string& node, bool answers = true);
+    void executor_answers(const std::string& node);
     void start_all();
     void power_off(const std::string& node);  ///< everything on it ends at once
     void kill_core(const std::string& node);  ///< its services and its executor go on
@@ -93,13 +95,14 @@ private:
         Instant begun;
     };
     struct Executor {
-        bool up{};
+        bool up{}, stands{};
         int calls = 0;
         std::map<std::string, xml::NodePtr> known;  ///< lrmd_rsc of the registration
         std::map<std::string, std::deque<Run>> queues;
         std::map<std::string, Run> recurring;  ///< by key "res/action/interval"
         std::deque<xml::NodePtr> missed;       ///< events while nobody listens
         std::map<std::string, int> last_rc;
+        std::vector<ToExecutor> unread;  ///< while it stands still
     };
     struct Machine {
         NodeId id;

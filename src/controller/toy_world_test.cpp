@@ -100,7 +100,7 @@ void World::on_bus(std::function<void()> what) { bus_.push_back(std::move(what))
 
 // ---- Machines -------------------------------------------------------------------------------------------------------
 
-void World::start(const std::string& name) {
+void World::start(const std::string& name, bool answers) {
     Machine& machine = machines_.at(name);
     machine.power = true;
     machine.alone = false;
@@ -108,6 +108,8 @@ void World::start(const std::string& name) {
     machine.pid = ++pids_;
     ++machine.life;
     machine.executor.up = true;
+    machine.executor.stands = !answers;
+    machine.executor.unread.clear();
     NodeConfig config;
     config.self = {machine.id, machine.name};
     config.cluster_name = "toy";
@@ -438,7 +440,17 @@ void World::perform(Machine& machine, Effect& effect) {
 
 // ---- Executors ------------------------------------------------------------------------------------------------------
 
+void World::executor_answers(const std::string& name) {
+    Machine& machine = machines_.at(name);
+    machine.executor.stands = false;
+    for (const ToExecutor& order : std::exchange(machine.executor.unread, {})) execute(machine, order);
+}
+
 void World::execute(Machine& machine, const ToExecutor& order) {
+    if (machine.executor.stands) {
+        machine.executor.unread.push_back(order);
+        return;
+    }
     const xml::NodePtr built = execute(machine, *order.message).build();
     at(Duration(0), [this, name = machine.name, life = machine.life, request = order.request, built] {
         Machine& m = machine_of(name);

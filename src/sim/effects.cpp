@@ -159,6 +159,12 @@ void World::run_scheduler(NodeId node, const controller::RunScheduler& run) {
     if (options_.sabotage == Sabotage::kFencingWithoutCause && random_.chance(1))
         input.cib = with_a_member_lost(input.cib, machines_.at(node).ref.name, random_);
     controller::PlanReady ready{.token = run.token};
+    // In large clusters most plans are overtaken before they are made: nobody looks at them.
+    if (const controller::Node* core = this->core(node); core != nullptr && !core->awaits_plan(run.token)) {
+        ready.fault = "overtaken";
+        feed_core(node, ready);
+        return;
+    }
     auto plan = scheduler::schedule(input);
     if (plan)
         ready.plan = std::make_shared<const scheduler::Plan>(std::move(*plan));
