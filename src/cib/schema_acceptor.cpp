@@ -92,8 +92,8 @@ bool is_plain_ncname(std::string_view text) {
 }
 
 bool is_integer(std::string_view text, long long least, long long most) {
+    if (text.starts_with("+-") || text.size() > 18) return false;
     if (text.starts_with('+')) text.remove_prefix(1);
-    if (text.starts_with("+") || text.size() > 18) return false;
     long long number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     return error == std::errc{} && end == text.data() + text.size() && number >= least && number <= most;

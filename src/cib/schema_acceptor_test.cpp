@@ -189,6 +189,31 @@ TEST(SchemaAcceptor, KnowsTheValidCib) {
     EXPECT_FALSE(judges.at("pacemaker-1.0.rng").quick->accepts(*rich));
 }
 
+TEST(SchemaAcceptor, AcceptsNoNumberThatLibxml2Refuses) {
+    const auto judges = all_judges();
+    const auto& [quick, telling] = judges.at("pacemaker-3.9.rng");
+    const auto rich = *xml::parse(kRich);
+    const std::string text = xml::write(*rich);
+    const auto verdicts = [&](const std::string& was, const std::string& value) {
+        std::string changed = text;
+        const auto at = changed.find(was);
+        changed.replace(at, was.size(), was.substr(0, was.find('"') + 1) + value + '"');
+        const auto cib = *xml::parse(changed);
+        return std::pair(quick->accepts(*cib),
+                         validate_document(*to_document(*cib, Leave::kStatus), *telling).has_value());
+    };
+    int accepted = 0;
+    for (const char* value : {"+-5", "-+5", "++5", "--5", "+", "-", "", "-0", "+0", "007", "-7", "1.5", "5 ", "1e3",
+                              "99999999999999999999"}) {
+        for (const char* was : {R"(epoch="7")", R"(score="100")", R"(index="1")"}) {
+            const auto [ours, theirs] = verdicts(was, value);
+            EXPECT_TRUE(theirs || !ours) << was << " as '" << value << "'";
+            accepted += ours ? 1 : 0;
+        }
+    }
+    EXPECT_GT(accepted, 5);
+}
+
 // What is accepted is valid for libxml2 too, and what is valid is accepted, but for blanks in values.
 TEST(SchemaAcceptor, AgreesWithLibxml2OnRandomChanges) {
     const auto judges = all_judges();
