@@ -163,9 +163,9 @@ public:
         PatternId made = pattern;
         switch (p.op) {
             case Op::kAttribute: made = kNotAllowed; break;
-            case Op::kChoice: made = choice(closed(p.left), closed(p.right)); break;
-            case Op::kGroup: made = group(closed(p.left), closed(p.right)); break;
-            case Op::kInterleave: made = interleave(closed(p.left), closed(p.right)); break;
+            case Op::kChoice:
+            case Op::kGroup:
+            case Op::kInterleave: made = combined(p.op, closed(p.left), closed(p.right)); break;
             case Op::kOneOrMore: made = one_or_more(closed(p.left)); break;
             case Op::kNotAllowed:
             case Op::kEmpty:
@@ -211,11 +211,7 @@ private:
         }
         if (parts.empty()) return kEmpty;
         PatternId made = parts.back();
-        for (std::size_t i = parts.size() - 1; i-- > 0;) {
-            if (how == Op::kChoice) made = choice(parts[i], made);
-            if (how == Op::kGroup) made = group(parts[i], made);
-            if (how == Op::kInterleave) made = interleave(parts[i], made);
-        }
+        for (std::size_t i = parts.size() - 1; i-- > 0;) made = combined(how, parts[i], made);
         return made;
     }
 
@@ -344,43 +340,28 @@ private:
         into.push_back(pattern);
     }
 
-    PatternId nested(Op op, const std::vector<PatternId>& parts) {
+    // kChoice, kGroup or kInterleave of two patterns. What has no order is sorted, so that it is the same however it
+    // came about.
+    PatternId combined(Op op, PatternId a, PatternId b) {
+        if (op == Op::kChoice) {
+            if (a == kNotAllowed || a == b) return b;
+            if (b == kNotAllowed) return a;
+        } else {
+            if (a == kNotAllowed || b == kNotAllowed) return kNotAllowed;
+            if (a == kEmpty) return b;
+            if (b == kEmpty) return a;
+        }
+        std::vector<PatternId> parts;
+        operands(op, a, parts);
+        operands(op, b, parts);
+        if (op != Op::kGroup) std::ranges::sort(parts);
+        if (op == Op::kChoice) parts.erase(std::ranges::unique(parts).begin(), parts.end());
         PatternId made = parts.back();
         for (std::size_t i = parts.size() - 1; i-- > 0;) made = make(op, parts[i], made);
         return made;
     }
-
-    PatternId choice(PatternId a, PatternId b) {
-        if (a == kNotAllowed || a == b) return b;
-        if (b == kNotAllowed) return a;
-        std::vector<PatternId> parts;
-        operands(Op::kChoice, a, parts);
-        operands(Op::kChoice, b, parts);
-        std::ranges::sort(parts);
-        parts.erase(std::ranges::unique(parts).begin(), parts.end());
-        return nested(Op::kChoice, parts);
-    }
-
-    PatternId group(PatternId a, PatternId b) {
-        if (a == kNotAllowed || b == kNotAllowed) return kNotAllowed;
-        if (a == kEmpty) return b;
-        if (b == kEmpty) return a;
-        std::vector<PatternId> parts;
-        operands(Op::kGroup, a, parts);
-        operands(Op::kGroup, b, parts);
-        return nested(Op::kGroup, parts);
-    }
-
-    PatternId interleave(PatternId a, PatternId b) {
-        if (a == kNotAllowed || b == kNotAllowed) return kNotAllowed;
-        if (a == kEmpty) return b;
-        if (b == kEmpty) return a;
-        std::vector<PatternId> parts;
-        operands(Op::kInterleave, a, parts);
-        operands(Op::kInterleave, b, parts);
-        std::ranges::sort(parts);
-        return nested(Op::kInterleave, parts);
-    }
+    PatternId choice(PatternId a, PatternId b) { return combined(Op::kChoice, a, b); }
+    PatternId group(PatternId a, PatternId b) { return combined(Op::kGroup, a, b); }
 
     PatternId one_or_more(PatternId a) {
         if (a == kNotAllowed || a == kEmpty || patterns_[a].op == Op::kOneOrMore) return a;
@@ -434,7 +415,8 @@ private:
         }
         switch (p.op) {
             case Op::kChoice: return choice(of(p.left), of(p.right));
-            case Op::kInterleave: return choice(interleave(of(p.left), p.right), interleave(p.left, of(p.right)));
+            case Op::kInterleave:
+                return choice(combined(p.op, of(p.left), p.right), combined(p.op, p.left, of(p.right)));
             case Op::kOneOrMore: return group(of(p.left), choice(pattern, kEmpty));
             case Op::kGroup: {
                 const PatternId first = group(of(p.left), p.right);

@@ -6,7 +6,6 @@ import pathlib
 import secrets
 import shlex
 import shutil
-import xml.etree.ElementTree as ElementTree
 
 from host_lab import ADDRESS, Hosts, must
 from reference_lab import Broken, nvpairs, op, until
@@ -117,12 +116,6 @@ class Machines(Hosts):
     def alive(self):
         return [name for name in self.addresses
                 if self.host_shell(f"[ -e /run/vm-{name}.pid ] && kill -0 $(cat /run/vm-{name}.pid) && echo yes", check=False).strip() == "yes"]
-
-    def mon(self, host):
-        try:
-            return ElementTree.fromstring(self.run(host, "crm_mon", "-1", "--output-as=xml", check=False, seconds=20))
-        except (ElementTree.ParseError, Broken):
-            return None
 
     def active(self, resource):
         """The machines that have the resource's own file."""
